@@ -1,0 +1,140 @@
+//! Every error a person can see: a stable code, its cause, its fix. `docs/errors.md` is generated from
+//! this table by `cargo xtask gen`.
+
+/// A stable error code. The text form (`PTN-1001`) never changes its meaning; a retired code is not reused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Code(pub u16);
+
+/// What is known about a code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeRow {
+    /// The code.
+    pub code: Code,
+    /// A few words, lower case, that name the fault.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal: $title:literal, $cause:literal, $fix:literal;)*) => {
+        impl Code {
+            $(
+                #[doc = $title]
+                pub const $name: Self = Self($number);
+            )*
+
+            /// The whole table, in order.
+            pub const ALL: &'static [CodeRow] = &[
+                $(CodeRow { code: Self::$name, title: $title, cause: $cause, fix: $fix },)*
+            ];
+        }
+    };
+}
+
+// 1xxx the request, 2xxx identity, 3xxx policy, 4xxx upstream, 5xxx record and operation, 6xxx configuration.
+codes! {
+    REQUEST_MALFORMED = 1001: "malformed request",
+        "The body is not one JSON-RPC 2.0 object: broken JSON, a batch, a repeated key, or an id that is neither a string nor an integer.",
+        "Send one JSON-RPC request, notification or response per POST (MCP, streamable HTTP).";
+    REQUEST_TOO_LARGE = 1002: "request over a bound",
+        "The body, its nesting or its number of items is over a configured limit.",
+        "Send less, or ask the operator to raise `limits.request_bytes`, `limits.json_depth` or `limits.json_items`.";
+    CONTENT_TYPE = 1003: "wrong content type or accept",
+        "A POST must carry `Content-Type: application/json` and accept `application/json` and `text/event-stream`.",
+        "Set both headers.";
+    HEADER_MISMATCH = 1004: "headers and body disagree",
+        "`MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name` or an `Mcp-Param-*` header is missing, repeated, undecodable or differs from the body.",
+        "Derive the headers from the body that is sent.";
+    VERSION_UNSUPPORTED = 1005: "unsupported protocol version",
+        "The protocol version is none that the gateway speaks.",
+        "Use one of the versions in `data.supported`.";
+    SESSION_UNKNOWN = 1006: "unknown session",
+        "The session id was not issued by this gateway, has ended, has expired, or belongs to another caller.",
+        "Send `initialize` again without a session id.";
+    METHOD_UNKNOWN = 1007: "unknown method",
+        "The method does not exist in this version of MCP, or the gateway does not carry it.",
+        "See docs/request-path.md for the methods that are carried.";
+    ERA_UNBRIDGED = 1008: "needs a conversation across protocol eras",
+        "The client and the server speak different eras of MCP and this call needs a conversation between them.",
+        "Use a client and a server of the same era for this call.";
+    HOST_REFUSED = 1009: "host or origin refused",
+        "The `Host` or `Origin` header is not one this listener serves.",
+        "Add it to `listen.allowed_hosts` or `listen.allowed_origins`.";
+    NOT_FOUND = 1010: "no such tool, prompt, resource or server for this caller",
+        "Nothing of that name is visible to the caller.",
+        "List what is visible; ask the operator with the reference in `data` if it should be there.";
+    BUSY = 1011: "too many at once",
+        "A bound on calls, streams, sessions or children is reached.",
+        "Try again later; the operator can raise the bound under `limits`.";
+    NO_SUCH_ENDPOINT = 1012: "no such endpoint",
+        "The path is not an endpoint of this gateway.",
+        "Use `/mcp`, `/servers/<name>/mcp` or `/toolsets/<name>/mcp`.";
+    TOKEN_MISSING = 2001: "no token",
+        "The request has no bearer token in its `Authorization` header, or carries one in its query string.",
+        "Sign in; the `WWW-Authenticate` header names the resource metadata to start from.";
+    TOKEN_INVALID = 2002: "token refused",
+        "The token is malformed, expired, revoked, signed by an unknown key, of another type, from another issuer, or for another audience.",
+        "Sign in again for this endpoint's resource.";
+    ISSUER_UNAVAILABLE = 2003: "issuer unavailable",
+        "The issuer's keys could not be fetched and none are remembered.",
+        "Check the issuer and the way to it; `portunus check` prints the addresses used.";
+    DENIED = 3001: "denied by policy",
+        "A policy forbids the call with these arguments in this context, or none permits it.",
+        "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";
+    OBLIGATION_UNMET = 3002: "denied until an obligation is met",
+        "The call is forbidden until the named obligation is met, and this gateway cannot meet it yet.",
+        "Ask the operator with the call id.";
+    UPSTREAM_UNREACHABLE = 4001: "server unreachable",
+        "The MCP server could not be reached, or its process did not start.",
+        "Look at the server's state in `/readyz` and the log; the call was not sent.";
+    UPSTREAM_FAILED = 4002: "server failed",
+        "The MCP server broke the connection, answered garbage, or answered beyond a bound.",
+        "The call may have taken effect: check before repeating it.";
+    UPSTREAM_TIMEOUT = 4003: "server too slow",
+        "The MCP server did not answer within its deadline.",
+        "The call may have taken effect: check before repeating it, or raise the server's `timeout`.";
+    RECORD_UNAVAILABLE = 5001: "record unavailable",
+        "The call cannot be written to the record, so it is refused.",
+        "Free disk space or mend the disk under `data_dir`; `/readyz` turns green by itself.";
+    RECORD_OUTCOME = 5002: "outcome not recorded",
+        "The call was sent and its outcome could not be recorded: the effect may have happened.",
+        "Check the effect before repeating the call; the intent is on record under the call id.";
+    DRAINING = 5003: "shutting down",
+        "The gateway is draining its connections.",
+        "Connect again.";
+    INTERNAL = 5004: "internal fault",
+        "A fault of the gateway itself.",
+        "Report it with the call id.";
+    CONFIG_INVALID = 6001: "configuration refused",
+        "The configuration file has faults.",
+        "Each fault is printed with its path and what would be accepted; `portunus check` tries the file without starting.";
+    POLICY_INVALID = 6002: "policy refused",
+        "A policy does not parse, or does not validate against the schema of the tools it names.",
+        "The fault is printed with file, line and column; the last good policies stay in force.";
+}
+
+impl Code {
+    /// The row of this code.
+    pub fn row(self) -> Option<&'static CodeRow> {
+        Self::ALL.iter().find(|row| row.code == self)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PTN-{:04}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].code.0 < pair[1].code.0));
+    }
+}
