@@ -1,0 +1,155 @@
+//! One connection: handshake, version, bounds, drain.
+
+use super::{Peer, Tls};
+use crate::Body;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// The bounds of one connection.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes.
+    pub(super) head_bytes: usize,
+    /// For a handshake, a head, and the pause between requests.
+    pub(super) head_timeout: Duration,
+}
+
+/// Serves one connection to its end. What goes wrong on it concerns its peer alone and is a debug line.
+pub(super) async fn serve<H, F>(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    bounds: Bounds,
+    handler: H,
+    drain: watch::Receiver<bool>,
+) where
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // Small frames go out at once: an answer is often one segment.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let call = Call { handler, peer: Peer { address, tls: tls.is_some() } };
+    let opened = tokio::time::timeout(bounds.head_timeout, async {
+        match tls {
+            None => Ok(Opened::Plain(speaks_h2(&stream).await?, stream)),
+            Some(tls) => {
+                let stream = tls.accept(stream).await?;
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                Ok::<_, std::io::Error>(Opened::Tls(h2, Box::new(stream)))
+            }
+        }
+    });
+    match opened.await {
+        Ok(Ok(Opened::Plain(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
+        Ok(Ok(Opened::Tls(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
+        Ok(Err(error)) => tracing::debug!(%error, "connection ended before its first request"),
+        Err(_) => tracing::debug!("no first request in time"),
+    }
+}
+
+enum Opened {
+    Plain(bool, TcpStream),
+    Tls(bool, Box<tokio_rustls::server::TlsStream<TcpStream>>),
+}
+
+/// Whether a plain connection opens with the HTTP/2 preface (RFC 9113 §3.4, prior knowledge). Clients
+/// write it in one piece; one that dribbles it is taken for HTTP/1 and refused there.
+async fn speaks_h2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut start = [0; 4];
+    let read = stream.peek(&mut start).await?;
+    Ok(read == start.len() && &start == b"PRI ")
+}
+
+async fn speak<H, F, S>(h2: bool, stream: S, bounds: Bounds, call: Call<H>, drain: watch::Receiver<bool>)
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    let ended = if h2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_PER_CONNECTION)
+            .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(bounds.head_timeout)
+            .serve_connection(io, call);
+        until_drained(connection, http2::Connection::graceful_shutdown, drain).await
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.head_timeout)
+            .max_buf_size(bounds.head_bytes.max(SMALLEST_BUFFER))
+            .max_header_size(bounds.head_bytes)
+            .serve_connection(io, call);
+        until_drained(connection, http1::Connection::graceful_shutdown, drain).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+/// Drives a connection; once the listener drains, lets it finish what it has begun.
+async fn until_drained<C>(
+    connection: C,
+    wind_down: fn(Pin<&mut C>),
+    mut drain: watch::Receiver<bool>,
+) -> Result<(), hyper::Error>
+where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut connection = std::pin::pin!(connection);
+    {
+        let mut draining = std::pin::pin!(drain.wait_for(|draining| *draining));
+        tokio::select! {
+            biased;
+            ended = &mut connection => return ended,
+            _ = &mut draining => {}
+        }
+    }
+    wind_down(connection.as_mut());
+    connection.await
+}
+
+/// The handler as hyper calls it.
+struct Call<H> {
+    handler: H,
+    peer: Peer,
+}
+
+type Infallibly = fn(Response<Body>) -> Result<Response<Body>, Infallible>;
+
+impl<H, F> Service<Request<Incoming>> for Call<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = futures_util::future::Map<F, Infallibly>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        (self.handler)(request, self.peer).map(Ok as Infallibly)
+    }
+}
+
+/// HTTP/2 streams of one connection.
+const STREAMS_PER_CONNECTION: u32 = 256;
+/// How often a silent HTTP/2 peer is asked whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// hyper accepts no smaller read buffer.
+const SMALLEST_BUFFER: usize = 8192;
