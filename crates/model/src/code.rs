@@ -81,6 +81,9 @@ codes! {
     ISSUER_UNAVAILABLE = 2003: "issuer unavailable",
         "The issuer's keys could not be fetched and none are remembered.",
         "Check the issuer and the way to it; `portunus check` prints the addresses used.";
+    SCOPE_MISSING = 2004: "scope missing",
+        "The token lacks a scope that this endpoint requires.",
+        "Sign in again with the scopes that the `WWW-Authenticate` header names.";
     DENIED = 3001: "denied by policy",
         "A policy forbids the call with these arguments in this context, or none permits it.",
         "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";
