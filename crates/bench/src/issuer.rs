@@ -1,5 +1,9 @@
 //! An access token issuer for measurements: one ES256 key, tokens as RFC 9068 describes them.
 
+mod serve;
+
+pub use serve::serve;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;

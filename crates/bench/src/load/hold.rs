@@ -34,8 +34,8 @@ pub async fn hold(hold: Hold, ready: impl FnOnce() -> anyhow::Result<()>) -> any
     }
     for number in 0..hold.calls {
         let mut connection = Connection::open(hold.address).await?;
-        let params = r#""name":"tool_00","arguments":{"query":"hang","limit":1,"filter":{"path":"/data/x","tags":[]}}"#;
-        connection.send(&request(&hold, number, "tools/call", "Mcp-Name: tool_00\r\n", params)?).await?;
+        let params = r#""name":"tool_hang","arguments":{}"#;
+        connection.send(&request(&hold, number, "tools/call", "Mcp-Name: tool_hang\r\n", params)?).await?;
         held.spawn(connection.drain());
     }
     ready()?;

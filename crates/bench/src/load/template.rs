@@ -44,7 +44,7 @@ impl Template {
             Work::Call(tool) => (
                 "tools/call",
                 format!(
-                    r#"{{"name":"{tool}","arguments":{{"query":"q-{SERIAL}","limit":10,"filter":{{"path":"/data/{SERIAL}","tags":["a","b"]}}}}{comma}{meta}}}"#
+                    r#"{{"name":"{tool}","arguments":{{"text":"q-{SERIAL}","region":"eu","path":"/data/{SERIAL}","limit":10,"options":{{"nested":{{"priority":3,"tag":"bench"}}}}}}{comma}{meta}}}"#
                 ),
             ),
             Work::List => ("tools/list", format!("{{{meta}}}")),

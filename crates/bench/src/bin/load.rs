@@ -1,6 +1,7 @@
-//! Loads one address for a while, or holds calls and streams open, and says what it saw in one line of JSON.
+//! Loads one address for a while and says what it saw in one line of JSON; holds calls and streams open; issues tokens.
 
 use anyhow::Context as _;
+use bench::issuer;
 use bench::load::{self, Burst, Era, Hold, Work};
 use clap::{Parser as _, Subcommand};
 use std::io::Write as _;
@@ -21,6 +22,11 @@ enum Command {
     Run(Run),
     /// Calls that never end and streams that stay open, until killed.
     Hold(Holding),
+    /// An issuer of access tokens, until killed.
+    Issuer {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 #[derive(clap::Args)]
@@ -69,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
             say(&serde_json::to_string(&report)?)
         }
         Command::Hold(holding) => load::hold(hold(holding)?, || say("ready")).await,
+        Command::Issuer { listen } => issuer::serve(listen, Arc::new(model::SystemClock::default())).await,
     }
 }
 
