@@ -2,14 +2,15 @@
 //!
 //! In come HTTP requests on `/mcp` (or lines on standard input), out go the answers that the official
 //! conformance suite expects of a server (`npm @modelcontextprotocol/conformance`). It is written on hyper and
-//! `serde_json` alone and shares no line with `protocol`, so that the two check each other. Nothing here is
-//! hardened: loopback only.
+//! `serde_json` alone and shares no line with `protocol`, so that the two check each other. With `--bench` or
+//! `--servers` its answers cost next to nothing instead. Nothing here is hardened: loopback only.
 //!
 //! Specified in <https://modelcontextprotocol.io/specification/2026-07-28> (stateless) and
 //! <https://modelcontextprotocol.io/specification/2025-11-25> (session).
 
 mod call;
 mod completions;
+mod crowd;
 mod events;
 mod http;
 mod input;
@@ -23,11 +24,13 @@ mod stdio;
 mod tools;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crowd::Crowd;
 use state::House;
 
 /// Which eras the fixture speaks.
@@ -63,8 +66,17 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t)]
     pub era: Eras,
     /// Speak on standard input and output instead of HTTP.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["bench", "servers"])]
     pub stdio: bool,
+    /// Answer instantly as one server with cheap tools, on `/mcp`.
+    #[arg(long)]
+    pub bench: bool,
+    /// Answer instantly as this many servers, on `/s/<n>/mcp`.
+    #[arg(long)]
+    pub servers: Option<usize>,
+    /// Tools of each cheap server.
+    #[arg(long, default_value_t = 40)]
+    pub tools: usize,
 }
 
 /// Serves until the process is told to stop, or until standard input ends with `--stdio`.
@@ -78,6 +90,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.address).await.context("binding the fixture's address")?;
     let address = listener.local_addr().context("reading the bound address")?;
     announce(&format!("http://{address}/mcp"))?;
+    if options.bench || options.servers.is_some() {
+        let crowd = Arc::new(Crowd::new(options.servers.unwrap_or(0), options.tools));
+        return http::accept(listener, move |request| crowd.clone().answer(request)).await;
+    }
     serve(listener, options.era).await
 }
 
