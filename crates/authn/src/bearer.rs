@@ -1,0 +1,115 @@
+//! The token of a request: one `Authorization` header, nowhere else.
+
+use crate::AuthnError;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
+
+/// The bearer token of a request; `None` when it has no `Authorization` header.
+///
+/// # Errors
+/// Any other shape than one well-formed header (RFC 6750 §2.1), and a token in the query string.
+pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a [u8]>, AuthnError> {
+    if uri.query().is_some_and(|query| query.split(['&', ';']).any(names_a_token)) {
+        return Err(AuthnError::InQuery);
+    }
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(AuthnError::Repeated);
+    }
+    let (scheme, rest) = value.as_bytes().split_at_checked(SCHEME.len()).ok_or(AuthnError::NotBearer)?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return Err(AuthnError::NotBearer);
+    }
+    let token = rest.trim_ascii_start();
+    if token.len() > TOKEN_BYTES {
+        return Err(AuthnError::TooLong);
+    }
+    let well_formed = !token.is_empty() && token.iter().all(|byte| is_token68(*byte));
+    if well_formed { Ok(Some(token)) } else { Err(AuthnError::NotBearer) }
+}
+
+/// Whether a query parameter is called `access_token`, however it is escaped.
+fn names_a_token(parameter: &str) -> bool {
+    let name = parameter.split('=').next().unwrap_or_default().as_bytes();
+    let mut wanted = b"access_token".iter();
+    let mut at = 0;
+    while let Some(byte) = name.get(at) {
+        let (byte, length) = match (byte, name.get(at + 1..at + 3)) {
+            (b'%', Some(hex)) => {
+                match std::str::from_utf8(hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                    Some(byte) => (byte, 3),
+                    None => (b'%', 1),
+                }
+            }
+            _ => (*byte, 1),
+        };
+        if wanted.next().is_none_or(|wanted| !wanted.eq_ignore_ascii_case(&byte)) {
+            return false;
+        }
+        at += length;
+    }
+    wanted.next().is_none()
+}
+
+/// RFC 9110 §11.2.
+fn is_token68(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+}
+
+const SCHEME: &[u8] = b"Bearer ";
+/// The longest token, in bytes. Real ones, with hundreds of groups, stay below 8 KiB.
+const TOKEN_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[&str], uri: &str) -> Result<Option<String>, AuthnError> {
+        let mut map = HeaderMap::new();
+        for header in headers {
+            map.append(AUTHORIZATION, header.parse().unwrap());
+        }
+        token(&map, &uri.parse().unwrap())
+            .map(|token| token.map(|token| String::from_utf8(token.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn a_token_comes_in_one_header_or_not_at_all() {
+        assert_eq!(check(&[], "/mcp"), Ok(None));
+        assert_eq!(check(&["Bearer a.b.c"], "/mcp?x=1"), Ok(Some("a.b.c".into())));
+        assert_eq!(check(&["bEARER   a.b.c"], "/mcp"), Ok(Some("a.b.c".into())));
+        assert_eq!(check(&["Bearer a", "Bearer a"], "/mcp"), Err(AuthnError::Repeated));
+        for bad in ["Basic a", "Bearer", "Bearer ", "Bearera", "Bearer a b", "Bearer a,b", "", "Bearer \"a\""]
+        {
+            assert_eq!(check(&[bad], "/mcp"), Err(AuthnError::NotBearer), "{bad}");
+        }
+        assert_eq!(
+            check(&[&format!("Bearer {}", "a".repeat(TOKEN_BYTES + 1))], "/mcp"),
+            Err(AuthnError::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_refused_however_it_is_spelt() {
+        for bad in [
+            "/mcp?access_token=a",
+            "/mcp?a=b&access_token=a",
+            "/mcp?a;access_token",
+            "/mcp?%61ccess%5Ftoken=a",
+            "/mcp?ACCESS_TOKEN=a",
+        ] {
+            assert_eq!(check(&["Bearer a"], bad), Err(AuthnError::InQuery), "{bad}");
+        }
+        for good in [
+            "/mcp?access_tokens=a",
+            "/mcp?x=access_token",
+            "/mcp?access_toke",
+            "/mcp?%",
+            "/mcp?%6",
+            "/mcp?%zz",
+        ] {
+            assert_eq!(check(&[], good), Ok(None), "{good}");
+        }
+    }
+}
