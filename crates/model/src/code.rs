@@ -72,6 +72,9 @@ codes! {
     NO_SUCH_ENDPOINT = 1012: "no such endpoint",
         "The path is not an endpoint of this gateway.",
         "Use `/mcp`, `/servers/<name>/mcp` or `/toolsets/<name>/mcp`.";
+    REQUEST_STATE = 1013: "request state refused",
+        "The `requestState` was not issued by this gateway for this caller, call and arguments, or has expired.",
+        "Start the call again without `requestState`.";
     TOKEN_MISSING = 2001: "no token",
         "The request has no bearer token in its `Authorization` header, or carries one in its query string.",
         "Sign in; the `WWW-Authenticate` header names the resource metadata to start from.";
