@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use ledger::{Arguments, Attempt, Call, Caller, Decision, Downstream, Effect, Intent, Latency, Leaf, Named, Outcome, Target};
+use ledger::{
+    Arguments, Attempt, Call, Caller, Decision, Downstream, Effect, Intent, Latency, Leaf, Named, Outcome,
+    Target,
+};
 use memchr::memmem;
 use model::{CallId, Clock, Dice, Digest, Impact, Limits, Principal};
 use net::{Body, egress, listen};
@@ -48,8 +51,10 @@ pub async fn serve(
     let destination = client.destination(&config.upstream, egress::Rule::LOOPBACK)?;
     let writer = Writer::open(audit::Config::at(config.record), Arc::clone(&clock), &*dice)?;
     let principal = Arc::new(Principal::service());
-    let callers = config.tokens.iter().map(|token| (Digest::of(token.as_bytes()), Arc::clone(&principal))).collect();
-    let tools = (0..40).map(|number| (format!("tool_{number:02}").into_bytes(), number >= FIRST_WRITE)).collect();
+    let callers =
+        config.tokens.iter().map(|token| (Digest::of(token.as_bytes()), Arc::clone(&principal))).collect();
+    let tools =
+        (0..40).map(|number| (format!("tool_{number:02}").into_bytes(), number >= FIRST_WRITE)).collect();
     let floor = Arc::new(Floor {
         client,
         destination,
@@ -104,7 +109,8 @@ impl Floor {
         }
         let recorded = self.clock.ticks();
         let answer = self.forward(&head.headers, body).await?;
-        let micros = |from: u64| u32::try_from(self.clock.ticks().saturating_sub(from) / 1000).unwrap_or(u32::MAX);
+        let micros =
+            |from: u64| u32::try_from(self.clock.ticks().saturating_sub(from) / 1000).unwrap_or(u32::MAX);
         let latency = Latency { upstream: micros(recorded), total: micros(began), ..Latency::default() };
         let outcome = Leaf::Outcome(Outcome {
             call: id,
@@ -127,7 +133,14 @@ impl Floor {
         self.callers.get(&Digest::of(token)).map(|principal| &**principal)
     }
 
-    fn intent<'a>(&self, id: CallId, caller: &'a Principal, tool: &'a [u8], writes: bool, body: &[u8]) -> Leaf<'a> {
+    fn intent<'a>(
+        &self,
+        id: CallId,
+        caller: &'a Principal,
+        tool: &'a [u8],
+        writes: bool,
+        body: &[u8],
+    ) -> Leaf<'a> {
         let call = Call {
             id,
             caller: Caller::of(caller),
@@ -168,7 +181,8 @@ impl Floor {
                 request.headers_mut().insert(name, value.clone());
             }
         }
-        let answer = self.client.send(&self.destination, request).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let answer =
+            self.client.send(&self.destination, request).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         let (head, body) = answer.into_parts();
         let body = net::collect(body, self.body_bytes).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         let mut reply = Response::new(Body::full(body));
@@ -207,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_tool_is_found_where_the_load_generator_puts_it() {
-        let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool_20","arguments":{}}}"#;
+        let body =
+            br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool_20","arguments":{}}}"#;
         assert_eq!(tool(body), Some(&b"tool_20"[..]));
         assert_eq!(tool(br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#), None);
     }

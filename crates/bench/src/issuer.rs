@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn tokens_differ_but_not_in_length() {
         let issuer = Issuer::new("http://127.0.0.1:1".to_owned()).unwrap();
-        let (one, two) = (issuer.token("x", 1, Timestamp(0)).unwrap(), issuer.token("x", 999, Timestamp(0)).unwrap());
+        let (one, two) =
+            (issuer.token("x", 1, Timestamp(0)).unwrap(), issuer.token("x", 999, Timestamp(0)).unwrap());
         assert_ne!(one, two);
         assert_eq!(one.len(), two.len());
     }

@@ -37,7 +37,7 @@ pub struct Burst {
     pub warm_up: Duration,
     /// While everything is counted.
     pub span: Duration,
-    /// Access tokens, used in turn; with one, every request carries the same.
+    /// Access tokens, used in turn by all connections; with one, every request carries the same.
     pub tokens: Arc<Vec<String>>,
     /// The processes whose CPU and memory are read at both ends of the span.
     pub watch: Vec<u32>,
@@ -79,7 +79,8 @@ pub(crate) struct Samples {
 async fn one_connection(burst: &Burst, number: u32, begin: Instant, end: Instant) -> anyhow::Result<Samples> {
     let mut connection = Connection::open(burst.address).await.context("failed to open a connection")?;
     let token = |turn: u64| {
-        let place = (u64::from(number) * STRIDE + turn) % (burst.tokens.len().max(1) as u64);
+        let place =
+            (u64::from(number) + turn * u64::from(burst.connections)) % (burst.tokens.len().max(1) as u64);
         usize::try_from(place).ok().and_then(|place| burst.tokens.get(place)).map_or("", String::as_str)
     };
     let session = match burst.era {

@@ -19,7 +19,8 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When `address` cannot be listened on, or no key can be made.
 pub async fn serve(address: SocketAddr, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
     let issuer = Arc::new(Issuer::new(format!("http://{}", listener.local_addr()?))?);
     loop {
         let (stream, _) = listener.accept().await?;
@@ -28,7 +29,8 @@ pub async fn serve(address: SocketAddr, clock: Arc<dyn Clock>) -> anyhow::Result
             let reply = respond(&issuer, &*clock, &request);
             std::future::ready(Ok::<_, Infallible>(reply))
         });
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         // A client that goes away is not worth a word here.
         tokio::spawn(async move { connection.await.unwrap_or_default() });
     }

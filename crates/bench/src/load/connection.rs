@@ -40,8 +40,10 @@ impl Connection {
                 break found;
             }
         };
-        let (head, body) = self.buffer.get(..end).unwrap_or_default().split_at_checked(head).unwrap_or_default();
-        let status = head.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
+        let (head, body) =
+            self.buffer.get(..end).unwrap_or_default().split_at_checked(head).unwrap_or_default();
+        let status =
+            head.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
         Ok(Response { status, head, body })
     }
 

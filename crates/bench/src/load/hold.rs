@@ -28,7 +28,13 @@ pub async fn hold(hold: Hold, ready: impl FnOnce() -> anyhow::Result<()>) -> any
     let mut held = tokio::task::JoinSet::new();
     for number in 0..hold.streams {
         let mut connection = Connection::open(hold.address).await?;
-        let request = request(&hold, number, "subscriptions/listen", "", r#""notifications":{"toolsListChanged":true}"#)?;
+        let request = request(
+            &hold,
+            number,
+            "subscriptions/listen",
+            "",
+            r#""notifications":{"toolsListChanged":true}"#,
+        )?;
         connection.begin(&request, b"subscriptions/acknowledged").await.context("a stream was refused")?;
         held.spawn(connection.drain());
     }

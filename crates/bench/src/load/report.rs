@@ -67,7 +67,11 @@ mod tests {
     #[test]
     fn a_report_counts_good_answers_only() {
         let mut report = Report::new(Duration::from_secs(2), Duration::from_millis(100), 1);
-        report.add(Samples { latencies: (1..=100).rev().collect(), failures: 3, first_failure: Some("x".into()) });
+        report.add(Samples {
+            latencies: (1..=100).rev().collect(),
+            failures: 3,
+            first_failure: Some("x".into()),
+        });
         report.finish();
         assert_eq!((report.calls, report.failures, report.p50_us, report.p99_us), (100, 3, 51, 100));
         assert!((report.cpu_us_per_call - 1000.0).abs() < 1e-9);
