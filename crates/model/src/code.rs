@@ -102,6 +102,9 @@ codes! {
     UPSTREAM_TIMEOUT = 4003: "server too slow",
         "The MCP server did not answer within its deadline.",
         "The call may have taken effect: check before repeating it, or raise the server's `timeout`.";
+    CREDENTIAL_UNAVAILABLE = 4004: "credential unavailable",
+        "The credential that the server needs could not be read from where the configuration says it is.",
+        "Check the reference under the server's `credential`; the log names it. The call was not sent.";
     RECORD_UNAVAILABLE = 5001: "record unavailable",
         "The call cannot be written to the record, so it is refused.",
         "Free disk space or mend the disk under `data_dir`; `/readyz` turns green by itself.";
@@ -114,6 +117,9 @@ codes! {
     INTERNAL = 5004: "internal fault",
         "A fault of the gateway itself.",
         "Report it with the call id.";
+    SESSION_STORE = 5005: "session store unavailable",
+        "The end of the session could not be written, so it might be forgotten in a restart.",
+        "Free disk space or mend the disk under `data_dir`, and end the session again.";
     CONFIG_INVALID = 6001: "configuration refused",
         "The configuration file has faults.",
         "Each fault is printed with its path and what would be accepted; `portunus check` tries the file without starting.";
