@@ -1,0 +1,49 @@
+// What every JavaScript driver does with its client: list, call, two denied calls, one cancelled call.
+//
+// The work comes as JSON in the first argument; the last line printed is the result as JSON. Before the call
+// that will be cancelled the driver prints {"phase":"cancel"} and waits for a line, so that the runner can
+// make the server slow first.
+import { createInterface } from 'node:readline';
+
+export const work = JSON.parse(process.argv[2]);
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** Drives one connected client. `client` offers list(), call({name, arguments}, signal) and version. */
+export async function drive(client) {
+  const seen = { version: client.version, tools: await client.list() };
+  seen.call = await outcome(client.call(work.call));
+  seen.deniedTool = await outcome(client.call(work.deniedTool));
+  seen.deniedArgument = await outcome(client.call(work.deniedArgument));
+  await pause();
+  seen.cancelled = await cancelled(client);
+  return seen;
+}
+
+/** Tells the runner that the cancelled call is next, and waits for its word. */
+export async function pause() {
+  console.log(JSON.stringify({ phase: 'cancel' }));
+  await lines.next();
+}
+
+async function cancelled(client) {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort('the user changed their mind'), work.cancelAfterMs);
+  return outcome(client.call(work.slow, stop.signal));
+}
+
+/** A result as text, or an error as code and message. */
+export async function outcome(promise) {
+  try {
+    const result = await promise;
+    const text = (result.content ?? []).map((part) => part.text ?? '').join('');
+    return { isError: result.isError === true, text };
+  } catch (error) {
+    return { code: error?.code ?? null, error: String(error?.message ?? error) };
+  }
+}
+
+export function finish(seen) {
+  console.log(JSON.stringify(seen));
+  process.exit(0);
+}

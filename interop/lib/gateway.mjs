@@ -1,0 +1,55 @@
+// A Portunus gateway of its own: configuration, policies and record in one folder.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, start, stop, until } from './process.mjs';
+
+/**
+ * Starts `portunus run` and waits until it is ready.
+ * @param {object} options portunus (the binary), dir, port, adminPort, issuer, servers, policies (name → text),
+ *   allowedHosts, limits
+ */
+export async function startGateway(options) {
+  const { portunus, dir, port, adminPort } = options;
+  mkdirSync(join(dir, 'policies'), { recursive: true });
+  for (const [name, text] of Object.entries(options.policies)) writeFileSync(join(dir, 'policies', name), text);
+  const config = {
+    version: 1,
+    listen: {
+      address: `127.0.0.1:${port}`,
+      public_url: `http://localhost:${port}`,
+      allowed_hosts: options.allowedHosts ?? [],
+      allowed_origins: (options.allowedHosts ?? []).map((host) => `http://${host}`),
+    },
+    admin: { address: `127.0.0.1:${adminPort}` },
+    data_dir: './data',
+    policies: './policies',
+    issuers: [{ issuer: options.issuer, allow_loopback: true }],
+    servers: options.servers,
+    limits: options.limits ?? {},
+  };
+  // JSON is YAML.
+  const file = join(dir, 'portunus.yaml');
+  writeFileSync(file, JSON.stringify(config, null, 2));
+  const process = start(portunus, ['run', '--config', file], { cwd: dir, env: { PATH: '/usr/bin:/bin' } });
+  try {
+    await until('the gateway to be ready', async () => {
+      if (process.child.exitCode !== null) return true;
+      return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok;
+    });
+    if (process.child.exitCode !== null) throw new Error('the gateway ended');
+  } catch (error) {
+    throw new Error(`${error.message}\n${process.kept.out}\n${process.kept.err}`);
+  }
+  return {
+    process,
+    url: (server) => `http://localhost:${port}/servers/${server}/mcp`,
+    log: () => process.kept.err + process.kept.out,
+    stop: () => stop(process),
+    /** The record, oldest first. */
+    record: async (...filter) => {
+      const { code, out, err } = await run(portunus, ['audit', 'query', '--config', file, '--json', ...filter]);
+      if (code !== 0) throw new Error(`portunus audit query: ${err}`);
+      return out.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    },
+  };
+}
