@@ -1,0 +1,82 @@
+//! The interop driver of rmcp: list, call, two denied calls, one cancelled call, like `interop/drivers/*`.
+//!
+//! The work comes as JSON in the first argument; the last line printed is the result as JSON.
+
+use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RoleClient, RunningService, ServiceError};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde_json::{Value, json};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let work: Value = serde_json::from_str(&std::env::args().nth(1).context("no work")?)?;
+    let url = work.get("url").and_then(Value::as_str).context("no url")?;
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+    if let Some(token) = work.get("token").and_then(Value::as_str) {
+        config = config.auth_header(token);
+    }
+    let lifecycle = match work.get("mode").and_then(Value::as_str) {
+        Some("legacy") => ClientLifecycleMode::Initialize,
+        Some("pinned") => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] },
+        _ => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            legacy_version: Some(ProtocolVersion::V_2025_11_25),
+        },
+    };
+    let client = ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await?;
+
+    let tools: Vec<_> = client.list_all_tools().await?.into_iter().map(|tool| tool.name).collect();
+    let version = client.peer_info().map(|info| info.protocol_version.to_string());
+    let mut seen = json!({"version": version, "tools": tools});
+    let mut keep = |key: &str, value: Value| {
+        if let Some(seen) = seen.as_object_mut() {
+            seen.insert(key.into(), value);
+        }
+    };
+    for step in ["call", "deniedTool", "deniedArgument"] {
+        keep(step, outcome(call(&client, &work, step).await));
+    }
+    say(&json!({"phase": "cancel"}))?;
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    let patience = work.get("cancelAfterMs").and_then(Value::as_u64).context("no cancelAfterMs")?;
+    // rmcp cancels a request whose future is dropped.
+    let slow = tokio::time::timeout(Duration::from_millis(patience), call(&client, &work, "slow")).await;
+    keep("cancelled", slow.map_or_else(|_| json!({"code": null, "error": "cancelled"}), outcome));
+    client.cancel().await?;
+    say(&seen)
+}
+
+async fn call(
+    client: &RunningService<RoleClient, ()>,
+    work: &Value,
+    step: &str,
+) -> Result<CallToolResult, ServiceError> {
+    let part = |key: &str| work.get(step).and_then(|step| step.get(key));
+    let name = part("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let arguments = part("arguments").and_then(Value::as_object).cloned().unwrap_or_default();
+    client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await
+}
+
+/// A result as text, or an error as code and message.
+fn outcome(result: Result<CallToolResult, ServiceError>) -> Value {
+    match result {
+        Ok(result) => {
+            let text: String =
+                result.content.iter().filter_map(|part| part.as_text()).map(|part| part.text.as_str()).collect();
+            json!({"isError": result.is_error.unwrap_or_default(), "text": text})
+        }
+        Err(ServiceError::McpError(error)) => json!({"code": error.code.0, "error": error.message}),
+        Err(error) => json!({"code": null, "error": error.to_string()}),
+    }
+}
+
+fn say(line: &Value) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
