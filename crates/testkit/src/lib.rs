@@ -1,1 +1,24 @@
-//! Room `testkit`.
+//! What the house is tested with: an identity provider, MCP servers and a gateway, all real processes of loopback
+//! HTTP inside the test, and a client that can say anything.
+//!
+//! In: what a test wants to happen. Out: what happened: answers, what a server saw, what is on record.
+//! Never here: a look inside the gateway, the network beyond loopback, an assertion about how long something took.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::missing_panics_doc,
+    reason = "a kit for tests: what goes wrong in it fails the test, at the place where it went wrong"
+)]
+
+mod client;
+mod idp;
+mod patience;
+mod upstream;
+
+pub use client::{Caller, Era, Line, Reply, Stream, raw};
+pub use idp::{FakeIdp, Key, Token};
+pub use patience::{eventually, soon};
+pub use upstream::{Act, FakeUpstream, Seen, tool};

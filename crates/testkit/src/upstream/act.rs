@@ -1,0 +1,38 @@
+//! What a server can do to a call.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// What becomes of a call.
+#[derive(Clone, Debug, Default)]
+pub enum Act {
+    /// The arguments come back as text.
+    #[default]
+    Echo,
+    /// This result.
+    Answer(Value),
+    /// This JSON-RPC error.
+    Fail(i64, String),
+    /// No answer, ever.
+    Hang,
+    /// An answer as soon as [`release`](super::FakeUpstream::release) is called.
+    Hold,
+    /// The connection closes before a byte of the answer.
+    Close,
+    /// The connection breaks within an event stream.
+    CloseMidStream,
+    /// These bytes with this content type and status 200.
+    Garbage(&'static str, Bytes),
+    /// An answer to somebody else's request.
+    WrongId,
+    /// Notifications without end.
+    EndlessStream,
+    /// A text of this many bytes.
+    Huge(usize),
+    /// This many progress notifications, then an answer.
+    Progress(u32),
+    /// A request of the server's own to the client; its result comes back as text. Session era.
+    Ask(String, Value),
+    /// This HTTP status, without a body.
+    Status(u16),
+}
