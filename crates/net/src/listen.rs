@@ -151,3 +151,6 @@ async fn accept(
 
 /// The pause after a failed accept: long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -351,3 +351,36 @@ async fn hosts_in_disguise_are_judged_by_what_they_resolve_to() {
         assert!(refused, "{host}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn tls_is_believed_by_its_authority_and_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let files = crate::listen::TlsFiles {
+        cert_file: folder.path().join("cert.pem"),
+        key_file: folder.path().join("key.pem"),
+    };
+    std::fs::write(&files.cert_file, made.cert.pem()).unwrap();
+    std::fs::write(&files.key_file, made.signing_key.serialize_pem()).unwrap();
+    let listening = crate::listen::Config::new("127.0.0.1:0".parse().unwrap(), &model::Limits::default());
+    let tls = crate::listen::Tls::load(files.clone()).unwrap();
+    let listener = crate::listen::Listener::bind(listening, Some(tls)).await.unwrap();
+    let port = listener.address().unwrap().port();
+    let answer = |_, _| std::future::ready(Response::new(crate::Body::full("hello")));
+    tokio::spawn(listener.serve(answer, std::future::pending()));
+
+    let trusting = Config { extra_ca_file: Some(files.cert_file.clone()), ..Config::default() };
+    let trusting = Client::new(&trusting).unwrap();
+    let to = |host: &str| format!("https://{host}:{port}").parse().unwrap();
+    let named = trusting.destination(&to("localhost"), Rule::LOOPBACK).unwrap();
+    assert_eq!(text(trusting.send(&named, post("/")).await.unwrap()).await, "hello");
+    let unnamed = trusting.destination(&to("127.0.0.1"), Rule::LOOPBACK).unwrap();
+    let error = trusting.send(&unnamed, post("/")).await.err().unwrap();
+    assert!(matches!(error, EgressError::NotSent(DialError::Tls(_))), "{error:?}");
+    let stranger = client();
+    let error =
+        stranger.send(&stranger.destination(&to("localhost"), Rule::LOOPBACK).unwrap(), post("/")).await;
+    assert!(matches!(error, Err(EgressError::NotSent(DialError::Tls(_)))));
+    let empty = Config { extra_ca_file: Some(files.key_file), ..Config::default() };
+    assert!(matches!(Client::new(&empty), Err(RootsError::Certificate { .. })));
+}

@@ -32,7 +32,7 @@ pub(super) async fn serve<H, F>(
     tls: Option<Tls>,
     bounds: Bounds,
     handler: H,
-    drain: watch::Receiver<bool>,
+    mut drain: watch::Receiver<bool>,
 ) where
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -52,7 +52,12 @@ pub(super) async fn serve<H, F>(
             }
         }
     });
-    match opened.await {
+    let opened = tokio::select! {
+        opened = opened => opened,
+        // Whoever has not begun a request by now has nothing to finish.
+        _ = drain.wait_for(|draining| *draining) => return,
+    };
+    match opened {
         Ok(Ok(Opened::Plain(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
         Ok(Ok(Opened::Tls(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
         Ok(Err(error)) => tracing::debug!(%error, "connection ended before its first request"),
