@@ -1,0 +1,233 @@
+//! Translation between the eras: what a request, an answer, an error or a notification of one era is in the
+//! other. Pure, and only of what is one message on both sides; what needs a conversation is an error here.
+//!
+//! From 2026-07-28 to a session: its metadata moved from every `_meta` into `initialize`, its results lose
+//! `resultType` and caching hints. The other way round they are added: `complete`, never cached, private.
+
+use crate::frame::{Id, RpcError};
+use crate::meta::{
+    BAGGAGE, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, LogLevel, PROGRESS_TOKEN, PROTOCOL_VERSION,
+    SERVER_INFO, SUBSCRIPTION_ID,
+};
+use crate::method::Method;
+use crate::object::{Edit, Members};
+use crate::raw::Raw;
+use crate::reply::{
+    HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND,
+    UNSUPPORTED_VERSION, URL_ELICITATION_REQUIRED,
+};
+use crate::version::Version;
+use crate::view::{ResultType, result_type};
+
+/// What every request to a stateless server says about the client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientFacts<'a> {
+    /// The version the server is spoken to in.
+    pub version: Version,
+    /// The client's own, narrowed ([`crate::capability::client`]).
+    pub capabilities: &'a Raw,
+    /// The client's own.
+    pub info: Option<&'a Raw>,
+    /// Log notifications wanted.
+    pub log_level: Option<LogLevel>,
+}
+
+/// A message has no form in the other era.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BridgeError {
+    /// The server wants something of the client first.
+    #[error("{0} needs a conversation across protocol eras")]
+    Conversation(&'static str),
+    /// The result is of a type that nobody declared.
+    #[error("result type {0:?} is not known")]
+    ResultType(Box<str>),
+}
+
+const META: &str = "_meta";
+
+/// Params for a stateless server: the reserved keys of `_meta` say what `facts` says, whatever stood there;
+/// `baggage` stays behind. Also for a client of the same era, whose capabilities were narrowed.
+pub fn params_to_stateless(params: Option<&Members>, facts: &ClientFacts<'_>) -> Raw {
+    let mut edit = Edit::new();
+    edit.set(&[META, PROTOCOL_VERSION], Raw::of_str(facts.version.as_str()));
+    edit.set(&[META, CLIENT_CAPABILITIES], facts.capabilities.clone());
+    put(&mut edit, &[META, CLIENT_INFO], facts.info.cloned());
+    put(&mut edit, &[META, LOG_LEVEL], facts.log_level.map(|level| Raw::of_str(level.as_str())));
+    edit.remove(&[META, BAGGAGE]);
+    apply(&edit, params)
+}
+
+/// Params for a session server: the reserved keys and `baggage` are gone from `_meta`, and `_meta` itself if
+/// nothing is left in it. Also for a client of the same era.
+pub fn params_to_session(params: Option<&Members>) -> Option<Raw> {
+    const GONE: [&str; 6] =
+        [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, SUBSCRIPTION_ID, BAGGAGE];
+    let params = params?;
+    let Some(meta) = params.object(META) else { return Some(params.raw().clone()) };
+    let gone = meta.iter().filter(|(key, _)| GONE.contains(&key.as_ref())).count();
+    if gone == 0 {
+        return Some(params.raw().clone());
+    }
+    let mut edit = Edit::new();
+    if gone == meta.len() {
+        edit.remove(&[META]);
+    } else {
+        for key in GONE {
+            edit.remove(&[META, key]);
+        }
+    }
+    Some(edit.apply(params))
+}
+
+/// Params with another progress token, or none: tokens must be unique among the requests that one server has
+/// under way (basic/patterns/progress).
+pub fn with_progress_token(params: Option<&Members>, token: Option<&Id>) -> Option<Raw> {
+    if params.is_none() && token.is_none() {
+        return None;
+    }
+    let mut edit = Edit::new();
+    put(&mut edit, &[META, PROGRESS_TOKEN], token.map(Id::to_raw));
+    Some(apply(&edit, params))
+}
+
+/// A session server's result for a stateless client. `server_info` is what its `initialize` said.
+pub fn result_to_stateless(method: Method, result: &Members, server_info: Option<&Raw>) -> Raw {
+    let mut edit = Edit::new();
+    // Whatever it says about its type: a session server's result is always the last word.
+    edit.set(&["resultType"], Raw::of_str("complete"));
+    hide_from_caches(method, &mut edit);
+    if let Some(info) = server_info {
+        edit.set(&[META, SERVER_INFO], info.clone());
+    }
+    edit.apply(result)
+}
+
+/// A stateless server's result for a session client.
+pub fn result_to_session(method: Method, result: &Members) -> Result<Raw, BridgeError> {
+    match result_type(result) {
+        Ok(ResultType::Complete) => {}
+        Ok(ResultType::InputRequired) => return Err(BridgeError::Conversation("input")),
+        Ok(ResultType::Other(other)) => return Err(BridgeError::ResultType(other)),
+        Err(_) => return Err(BridgeError::ResultType("".into())),
+    }
+    let mut edit = Edit::new();
+    edit.remove(&["resultType"]);
+    if method.row().cacheable {
+        edit.remove(&["ttlMs"]).remove(&["cacheScope"]);
+    }
+    match result.object(META) {
+        Some(meta) if meta.len() == 1 && meta.contains(SERVER_INFO) => edit.remove(&[META]),
+        _ => edit.remove(&[META, SERVER_INFO]),
+    };
+    Ok(edit.apply(result))
+}
+
+/// A result on its way to a stateless client: a result type where an older server gave none, and of a cacheable
+/// method the hints that keep it out of caches, whatever the server said (a list is one caller's own, and a
+/// server's `public` could show one caller's resource to another).
+pub fn private(method: Method, result: &Members) -> Raw {
+    let mut edit = Edit::new();
+    if !result.contains("resultType") {
+        edit.set(&["resultType"], Raw::of_str("complete"));
+    } else if !method.row().cacheable {
+        return result.raw().clone();
+    }
+    hide_from_caches(method, &mut edit);
+    edit.apply(result)
+}
+
+fn hide_from_caches(method: Method, edit: &mut Edit) {
+    if method.row().cacheable {
+        edit.set(&["ttlMs"], Raw::of_i64(0)).set(&["cacheScope"], Raw::of_str("private"));
+    }
+}
+
+/// A session server's `error` object for a stateless client. Codes that 2026-07-28 reserves or forbids change;
+/// anything else stays as it came.
+pub fn error_to_stateless(error: &RpcError) -> Result<Raw, BridgeError> {
+    match error.code {
+        RESOURCE_NOT_FOUND => Ok(recoded(error, INVALID_PARAMS)),
+        URL_ELICITATION_REQUIRED => Err(BridgeError::Conversation("a page to visit")),
+        -32099..=-32020 => Ok(recoded(error, INTERNAL_ERROR)),
+        _ => Ok(error.raw.clone()),
+    }
+}
+
+/// A stateless server's `error` object for a session client. The three codes of 2026-07-28 are about how the
+/// gateway asked, which the client cannot mend.
+pub fn error_to_session(method: Method, error: &RpcError) -> Raw {
+    let names_uri = || error.data.as_ref().and_then(Members::of).is_some_and(|data| data.contains("uri"));
+    match error.code {
+        INVALID_PARAMS if method == Method::ResourcesRead && names_uri() => {
+            recoded(error, RESOURCE_NOT_FOUND)
+        }
+        HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY | UNSUPPORTED_VERSION => recoded(error, INTERNAL_ERROR),
+        _ => error.raw.clone(),
+    }
+}
+
+fn recoded(error: &RpcError, code: i64) -> Raw {
+    match error.raw.members() {
+        Some(members) => Edit::new().set(&["code"], Raw::of_i64(code)).apply(&members),
+        None => error.raw.clone(),
+    }
+}
+
+/// The `initialize` result that a `server/discover` result amounts to, in `version`.
+pub fn initialize_from_discover(discover: &Members, version: Version) -> Raw {
+    let info = discover.object(META).and_then(|meta| meta.get(SERVER_INFO));
+    let mut edit = Edit::new();
+    edit.set(&["protocolVersion"], Raw::of_str(version.as_str()));
+    edit.set(&["serverInfo"], info.unwrap_or_else(nameless));
+    for key in ["supportedVersions", "resultType", "ttlMs", "cacheScope"] {
+        edit.remove(&[key]);
+    }
+    edit.remove(&[META, SERVER_INFO]);
+    edit.apply(discover)
+}
+
+/// The `server/discover` result that an `initialize` result amounts to.
+pub fn discover_from_initialize(initialize: &Members) -> Raw {
+    let mut edit = Edit::new();
+    edit.remove(&["protocolVersion"]).remove(&["serverInfo"]);
+    let version = Raw::of_str(Version::LATEST.as_str());
+    edit.set(&["supportedVersions"], Raw::of_elements([&version]));
+    edit.set(&["resultType"], Raw::of_str("complete"));
+    hide_from_caches(Method::ServerDiscover, &mut edit);
+    if let Some(info) = initialize.get("serverInfo") {
+        edit.set(&[META, SERVER_INFO], info);
+    }
+    edit.apply(initialize)
+}
+
+/// A notification's params with the listen request it belongs to, or without any.
+pub fn notification_params(params: Option<&Members>, subscription: Option<&Id>) -> Option<Raw> {
+    if params.is_none() && subscription.is_none() {
+        return None;
+    }
+    let mut edit = Edit::new();
+    put(&mut edit, &[META, SUBSCRIPTION_ID], subscription.map(Id::to_raw));
+    Some(apply(&edit, params))
+}
+
+fn put(edit: &mut Edit, path: &[&str], value: Option<Raw>) {
+    match value {
+        Some(value) => edit.set(path, value),
+        None => edit.remove(path),
+    };
+}
+
+fn apply(edit: &Edit, params: Option<&Members>) -> Raw {
+    match params {
+        Some(params) => edit.apply(params),
+        None => edit.apply(&Members::empty()),
+    }
+}
+
+/// `initialize` wants a name; `server/discover` need not give one.
+fn nameless() -> Raw {
+    Raw::of_value(&serde_json::json!({ "name": "unnamed", "version": "0" }))
+}
+
+#[cfg(test)]
+mod tests;
