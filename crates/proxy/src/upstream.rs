@@ -1,0 +1,317 @@
+//! The gateway as an MCP client: one exchange with one server, over streamable HTTP or stdio, in either era.
+//!
+//! In: a judged call in the client's era. Out: what the server says, in the client's era, or an error that
+//! says whether the call may have taken effect. Never here: a decision, a record, the caller's token.
+//! A server that speaks both eras is spoken to in the client's; which eras it speaks is found out once and
+//! remembered until it proves wrong (MCP 2026-07-28, versioning). Sessions and children belong to one
+//! principal and are bounded, opened once, reaped when idle.
+
+mod backoff;
+mod call;
+mod child;
+mod dialect;
+mod door;
+mod ear;
+mod era;
+mod errand;
+mod exchange;
+mod fault;
+mod line;
+mod link;
+mod ring;
+mod route;
+mod server;
+mod session;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use era::Spoken;
+pub(crate) use exchange::{Exchange, Inbound};
+pub(crate) use fault::{Sent, UpstreamError};
+
+use crate::config::ServerConfig;
+use arc_swap::ArcSwap;
+use child::Children;
+use errand::Errands;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use model::{Clock, Dice, Digest, Limits, PrincipalKey, ServerName};
+use protocol::header::HeaderParam;
+use protocol::meta::LogLevel;
+use protocol::{Era, Id, Members, Message, Method, Raw, Response, Version, capability};
+use server::Server;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What every upstream needs.
+pub struct UpstreamSettings {
+    /// The bounds of the request path.
+    pub limits: Limits,
+    /// The clock that ages sessions and children.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads pauses.
+    pub dice: Arc<dyn Dice>,
+    /// The way out.
+    pub egress: net::egress::Client,
+    /// Variables every child gets beside its declared ones: PATH and HOME.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Who owns what is opened upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owner {
+    /// The verified caller.
+    pub(crate) principal: PrincipalKey,
+    /// The client's session; none for stateless clients.
+    pub(crate) session: Option<Digest>,
+}
+
+/// One judged call on its way out.
+pub(crate) struct Outbound {
+    /// The server.
+    pub(crate) server: ServerName,
+    /// Whose sessions and children it may use.
+    pub(crate) owner: Owner,
+    /// What the client speaks.
+    pub(crate) version: Version,
+    /// The method, in the client's era.
+    pub(crate) method: Method,
+    /// The judged params, in the client's era, names already the server's own.
+    pub(crate) params: Option<Raw>,
+    /// The client's declared capabilities, as narrowed for this server; none is an empty object.
+    pub(crate) client_capabilities: Option<Members>,
+    /// The client's own `clientInfo`.
+    pub(crate) client_info: Option<Raw>,
+    /// The level of log messages the client asked for.
+    pub(crate) log_level: Option<LogLevel>,
+    /// The client's progress token. The server gets a fresh one; it is mapped back.
+    pub(crate) progress: Option<Id>,
+    /// The tool's `x-mcp-header` annotations, for `tools/call`.
+    pub(crate) tool_headers: Arc<[HeaderParam]>,
+    /// `Mcp-Param-*` headers of the client that no annotation knows: forwarded untouched.
+    pub(crate) unknown_headers: Vec<(HeaderName, HeaderValue)>,
+    /// The upstream's own credential, fetched by the broker.
+    pub(crate) credential: broker::Credential,
+    /// The trace the call is part of, for the headers of HTTP servers.
+    pub(crate) trace: Trace,
+    /// How long the exchange may take in all, whatever its progress.
+    pub(crate) deadline: Duration,
+    /// Where messages go that belong to no call of this client session.
+    pub(crate) inbox: Option<Inbox>,
+}
+
+/// W3C trace context. What cannot be a header value is left out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace {
+    /// `traceparent`.
+    pub(crate) parent: Option<Box<str>>,
+    /// `tracestate`.
+    pub(crate) state: Option<Box<str>>,
+}
+
+impl Trace {
+    fn apply(&self, headers: &mut HeaderMap) {
+        for (name, text) in [(TRACEPARENT, &self.parent), (TRACESTATE, &self.state)] {
+            if let Some(value) = text.as_ref().and_then(|text| HeaderValue::try_from(&**text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Where a client session hears what its upstream sessions say unasked. Full: the message is lost.
+pub(crate) type Inbox = mpsc::Sender<Unsolicited>;
+
+/// A message that belongs to no call.
+pub(crate) struct Unsolicited {
+    /// The server that sent it.
+    pub(crate) server: ServerName,
+    /// A notification, or a request of the server to the client (session era).
+    pub(crate) message: Message,
+    answer: Option<exchange::Answering>,
+}
+
+impl Unsolicited {
+    /// Answers a request of the server; the response carries the server's own id.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the server is gone, or the message was no request.
+    pub(crate) async fn answer(self, response: Response) -> Result<(), UpstreamError> {
+        match self.answer {
+            Some(answering) => answering.send(response.bytes).await,
+            None => Err(UpstreamError::internal("a notification cannot be answered")),
+        }
+    }
+}
+
+/// All configured servers.
+pub struct Upstreams {
+    shared: Arc<Shared>,
+    servers: Arc<ArcSwap<HashMap<ServerName, Arc<Server>>>>,
+    reaper: tokio::task::AbortHandle,
+}
+
+/// What all servers share.
+struct Shared {
+    settings: UpstreamSettings,
+    /// Fresh request ids and progress tokens, unique in this process.
+    ids: AtomicI64,
+    errands: Errands,
+    children: Children,
+}
+
+impl Shared {
+    fn fresh_id(&self) -> i64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Outbound {
+    /// The declared capabilities as JSON.
+    fn capabilities(&self) -> Raw {
+        self.client_capabilities.as_ref().map_or_else(Raw::empty_object, |declared| declared.raw().clone())
+    }
+
+    /// The part of them that a server of another era is told.
+    fn capabilities_across(&self, era: Era) -> Raw {
+        let declared = self.client_capabilities.as_ref();
+        declared.map_or_else(Raw::empty_object, |declared| capability::client(declared, self.version, era).0)
+    }
+}
+
+impl Upstreams {
+    /// Upstreams for these servers. Nothing is contacted yet. Must be called within a runtime.
+    pub fn new(settings: UpstreamSettings, servers: &BTreeMap<ServerName, Arc<ServerConfig>>) -> Self {
+        let idle = settings.limits.idle_timeout;
+        let shared = Arc::new(Shared { settings, ids: AtomicI64::new(1), errands: Errands::start(), children: Children::default() });
+        let table = servers
+            .iter()
+            .map(|(name, config)| (name.clone(), Arc::new(Server::new(config, &shared))))
+            .collect::<HashMap<_, _>>();
+        let servers = Arc::new(ArcSwap::from_pointee(table));
+        let reaper = tokio::spawn(reap(Arc::downgrade(&servers), idle)).abort_handle();
+        Self { shared, servers, reaper }
+    }
+
+    /// Takes another configuration: servers whose part did not change keep their sessions and children, the
+    /// others end theirs as soon as their calls in flight are done.
+    pub fn reload(&self, servers: &BTreeMap<ServerName, Arc<ServerConfig>>) {
+        let old = self.servers.load_full();
+        let table = servers.iter().map(|(name, config)| {
+            let kept = old.get(name).filter(|server| server.is_as(config)).map(Arc::clone);
+            (name.clone(), kept.unwrap_or_else(|| Arc::new(Server::new(config, &self.shared))))
+        });
+        let table: HashMap<_, _> = table.collect();
+        for (name, server) in old.iter() {
+            if !table.get(name).is_some_and(|kept| Arc::ptr_eq(kept, server)) {
+                server.end(|_| true);
+            }
+        }
+        self.servers.store(Arc::new(table));
+    }
+
+    /// Opens one exchange: sends the call and waits for the first sign of an answer.
+    ///
+    /// Cancel safety: dropping the future, or the exchange, cancels the call upstream.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
+    pub(crate) async fn exchange(&self, out: Outbound) -> Result<Exchange, UpstreamError> {
+        let server = self.server(&out.server)?;
+        let limit = out.deadline;
+        let sent = AtomicBool::new(false);
+        let mut deadline = Box::pin(tokio::time::sleep(limit));
+        let opened = {
+            let attempt = std::pin::pin!(server.open(out, &sent));
+            tokio::select! {
+                biased;
+                opened = attempt => opened?,
+                () = &mut deadline => {
+                    let sent = if sent.load(Ordering::Relaxed) { Sent::Unknown } else { Sent::NotSent };
+                    return Err(UpstreamError::timeout(sent, limit));
+                }
+            }
+        };
+        Ok(Exchange::new(opened, deadline, limit))
+    }
+
+    /// What the server says of itself: the result of `server/discover` or of `initialize`.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]
+    pub(crate) async fn describe(&self, out: Outbound) -> Result<Description, UpstreamError> {
+        let server = self.server(&out.server)?;
+        let limit = out.deadline;
+        match tokio::time::timeout(limit, server.describe(out)).await {
+            Ok(described) => described,
+            Err(_) => Err(UpstreamError::timeout(Sent::NotSent, limit)),
+        }
+    }
+
+    /// The eras the server is known to speak, or to refuse.
+    pub(crate) fn spoken(&self, server: &ServerName) -> Spoken {
+        self.server(server).map(|server| server.spoken()).unwrap_or_default()
+    }
+
+    /// Ends whatever belongs to a client session: upstream sessions are deleted, children end.
+    pub(crate) fn end(&self, owner: &Owner) {
+        if owner.session.is_none() {
+            return;
+        }
+        for server in self.servers.load().values() {
+            server.end(|key| key.principal == Some(owner.principal) && key.lane == owner.session);
+        }
+    }
+
+    /// Ends everything: upstream sessions are deleted, children and their groups end. Returns when all is
+    /// done, or after `within`; what is left then dies with the value.
+    pub async fn close(&self, within: Duration) {
+        self.reaper.abort();
+        let servers = self.servers.swap(Arc::default());
+        for server in servers.values() {
+            server.end(|_| true);
+        }
+        let work = async { tokio::join!(self.shared.errands.idle(), self.shared.children.ended()) };
+        let over = tokio::time::timeout(within, work).await;
+        if over.is_err() {
+            tracing::warn!("some servers did not end in time and are cut off");
+        }
+    }
+
+    fn server(&self, name: &ServerName) -> Result<Arc<Server>, UpstreamError> {
+        let servers = self.servers.load();
+        servers.get(name).map(Arc::clone).ok_or_else(|| UpstreamError::unreachable("no such server"))
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.reaper.abort();
+    }
+}
+
+/// A server's own description.
+pub(crate) struct Description {
+    /// The version in which it was asked.
+    pub(crate) version: Version,
+    /// The result of `server/discover` or of `initialize`, as it came.
+    pub(crate) document: Members,
+}
+
+/// Ends, now and then, what nobody uses.
+async fn reap(servers: Weak<ArcSwap<HashMap<ServerName, Arc<Server>>>>, idle: Duration) {
+    let pause = (idle / 4).max(Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(servers) = servers.upgrade() else { return };
+        for server in servers.load().values() {
+            server.reap(idle);
+        }
+    }
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

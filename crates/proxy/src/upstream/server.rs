@@ -1,0 +1,412 @@
+//! One configured server: its eras, its sessions, its children.
+
+use super::call::{self, Held, HttpCall, Refusal};
+use super::dialect::Dialect;
+use super::door::{Door, Reply, refused};
+use super::era::{self, Eras, Probed, Spoken};
+use super::exchange::{Opened, Wire};
+use super::fault::UpstreamError;
+use super::link::{self, Link};
+use super::session::{self, Session, refuses_era};
+use super::slots::{Key, Slot, Slots};
+use super::{Description, Outbound, Shared};
+use crate::config::ServerConfig;
+use crate::config::server::{StdioServer, Transport};
+use http::HeaderMap;
+use model::Digest;
+use protocol::header::{self, HeaderParam};
+use protocol::view::Page;
+use protocol::{Bounds, Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The server.
+pub(super) struct Server {
+    config: Arc<ServerConfig>,
+    shared: Arc<Shared>,
+    eras: Eras,
+    reach: Reach,
+}
+
+enum Reach {
+    Http { door: Arc<Door>, sessions: Slots<Session> },
+    Stdio { server: StdioServer, children: Slots<Link> },
+    /// Its configuration cannot be used; the reason.
+    Nowhere(String),
+}
+
+impl Server {
+    pub(super) fn new(config: &Arc<ServerConfig>, shared: &Arc<Shared>) -> Self {
+        let settings = &shared.settings;
+        let limits = &settings.limits;
+        let bounds = Bounds { bytes: limits.answer_bytes, depth: limits.json_depth, items: limits.json_items };
+        let (clock, dice) = (&settings.clock, &settings.dice);
+        let reach = match &config.transport {
+            Transport::Http(server) => match Door::new(&settings.egress, server, bounds) {
+                Ok(door) => Reach::Http {
+                    door: Arc::new(door),
+                    sessions: Slots::new(limits.sessions, Arc::clone(clock), Arc::clone(dice)),
+                },
+                Err(error) => Reach::Nowhere(error.detail()),
+            },
+            Transport::Stdio(server) => Reach::Stdio {
+                server: server.clone(),
+                children: Slots::new(limits.children_per_server, Arc::clone(clock), Arc::clone(dice)),
+            },
+        };
+        Self { config: Arc::clone(config), shared: Arc::clone(shared), eras: Eras::default(), reach }
+    }
+
+    /// Whether a configuration is the one this server was made of.
+    pub(super) fn is_as(&self, config: &ServerConfig) -> bool {
+        *self.config == *config
+    }
+
+    pub(super) fn spoken(&self) -> Spoken {
+        self.eras.spoken()
+    }
+
+    /// Ends what `chosen` says; calls in flight are finished first.
+    pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) {
+        match &self.reach {
+            Reach::Http { sessions, .. } => drop(sessions.end(chosen)),
+            Reach::Stdio { children, .. } => drop(children.end(chosen)),
+            Reach::Nowhere(_) => {}
+        }
+    }
+
+    pub(super) fn reap(&self, idle: Duration) {
+        match &self.reach {
+            Reach::Http { sessions, .. } => drop(sessions.reap(idle)),
+            Reach::Stdio { children, .. } => drop(children.reap(idle)),
+            Reach::Nowhere(_) => {}
+        }
+    }
+
+    /// Sends a call in the client's era, or in the other if the server refuses that one.
+    pub(super) async fn open(&self, mut out: Outbound, sent: &AtomicBool) -> Result<Opened, UpstreamError> {
+        self.narrow(&mut out);
+        let mut last = None;
+        for _ in 0..TURNS {
+            let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
+            sent.store(false, Ordering::Relaxed);
+            let turn = match &self.reach {
+                Reach::Http { door, sessions } => self.over_http(door, sessions, &out, era, known, sent).await?,
+                Reach::Stdio { server, children } => self.over_stdio(server, children, &out, era, sent).await?,
+                Reach::Nowhere(reason) => return Err(UpstreamError::unreachable(reason.clone())),
+            };
+            match turn {
+                Turn::Opened(wire, dialect) => {
+                    let Outbound { server, inbox, .. } = out;
+                    return Ok(Opened { wire, dialect: *dialect, server, inbox });
+                }
+                Turn::Again(error) => last = error.or(last),
+            }
+        }
+        // What was believed does not hold: the next call asks anew.
+        self.eras.forget();
+        Err(last.unwrap_or_else(|| UpstreamError::unreachable("it refuses both eras of the protocol")))
+    }
+
+    /// What the server says of itself.
+    pub(super) async fn describe(&self, mut out: Outbound) -> Result<Description, UpstreamError> {
+        self.narrow(&mut out);
+        let mut last = None;
+        for _ in 0..TURNS {
+            let Some((era, _)) = self.eras.spoken().choose(out.version.era()) else { break };
+            let before = self.eras.spoken();
+            let described = match (&self.reach, era) {
+                (Reach::Http { door, .. }, Era::Stateless) => self.discover(door, &out).await.map(
+                    |document| document.map(|document| Description { version: Version::V2026_07_28, document }),
+                ),
+                (Reach::Http { door, sessions }, Era::Session) => {
+                    self.session(door, sessions, &out).await.map(|held| {
+                        let session = held.session;
+                        Some(Description { version: session.version, document: session.document.clone() })
+                    })
+                }
+                (Reach::Stdio { server, children }, era) => {
+                    self.child(server, children, &out, era).await.map(|(link, _)| {
+                        Some(Description { version: link.version, document: link.document.clone() })
+                    })
+                }
+                (Reach::Nowhere(reason), _) => Err(UpstreamError::unreachable(reason.clone())),
+            };
+            match described {
+                Ok(Some(description)) => return Ok(description),
+                Ok(None) => {}
+                // The other era is worth a try only if something new was learnt.
+                Err(error) if self.eras.spoken() == before => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        self.eras.forget();
+        Err(last.unwrap_or_else(|| UpstreamError::unreachable("it refuses both eras of the protocol")))
+    }
+
+    /// A shared child is told of no client capabilities, and nobody hears it but its calls.
+    fn narrow(&self, out: &mut Outbound) {
+        if self.config.is_shared() {
+            out.client_capabilities = None;
+            out.client_info = None;
+            out.inbox = None;
+        }
+    }
+
+    async fn over_http(
+        &self,
+        door: &Arc<Door>,
+        sessions: &Slots<Session>,
+        out: &Outbound,
+        era: Era,
+        known: bool,
+        sent: &AtomicBool,
+    ) -> Result<Turn, UpstreamError> {
+        if era == Era::Stateless {
+            return self.stateless(door, out, known, sent).await;
+        }
+        let before = self.eras.spoken();
+        let held = match self.session(door, sessions, out).await {
+            Ok(held) => held,
+            Err(error) if self.eras.spoken() == before => return Err(error),
+            Err(error) => return Ok(Turn::Again(Some(error))),
+        };
+        let (version, info) = (held.session.version, held.session.server_info());
+        let dialect = Dialect::new(&self.shared, out, version, info, true)?;
+        match call::send(door, Some(held.clone()), &dialect, out, &[], sent).await {
+            Ok(call) => Ok(Turn::Opened(Wire::Http(call), Box::new(dialect))),
+            Err(Refusal::SessionLost) => {
+                held.session.lose();
+                held.slot.forget(&held.session);
+                Ok(Turn::Again(None))
+            }
+            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => Err(error),
+            Err(Refusal::Headers(_)) => Err(UpstreamError::failed("it asks a session for stateless headers")),
+        }
+    }
+
+    async fn stateless(
+        &self,
+        door: &Arc<Door>,
+        out: &Outbound,
+        known: bool,
+        sent: &AtomicBool,
+    ) -> Result<Turn, UpstreamError> {
+        if !known && self.discover(door, out).await?.is_none() {
+            return Ok(Turn::Again(None));
+        }
+        let dialect = Dialect::new(&self.shared, out, Version::V2026_07_28, None, false)?;
+        let refusal = match call::send(door, None, &dialect, out, &out.tool_headers, sent).await {
+            Ok(call) => return Ok(Turn::Opened(Wire::Http(call), Box::new(dialect))),
+            Err(refusal) => refusal,
+        };
+        match refusal {
+            Refusal::Era(probed, error) => {
+                self.eras.note_probe(&probed);
+                Ok(Turn::Again(Some(error)))
+            }
+            Refusal::Headers(response) if out.method == Method::ToolsCall => {
+                match self.fresh_headers(door, out).await {
+                    Some(params) => self.again(door, out, &params, sent).await,
+                    None => Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, response)), Box::new(dialect))),
+                }
+            }
+            Refusal::Headers(response) => {
+                Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, response)), Box::new(dialect)))
+            }
+            Refusal::Fault(error) => Err(error),
+            Refusal::SessionLost => Err(UpstreamError::internal("a stateless call has no session")),
+        }
+    }
+
+    /// The one retry after -32020, with the headers of the tool's present definition.
+    async fn again(
+        &self,
+        door: &Arc<Door>,
+        out: &Outbound,
+        params: &[HeaderParam],
+        sent: &AtomicBool,
+    ) -> Result<Turn, UpstreamError> {
+        let dialect = Dialect::new(&self.shared, out, Version::V2026_07_28, None, false)?;
+        let wire = match call::send(door, None, &dialect, out, params, sent).await {
+            Ok(call) => call,
+            Err(Refusal::Headers(response)) => HttpCall::whole(door, response),
+            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => return Err(error),
+            Err(Refusal::SessionLost) => {
+                return Err(UpstreamError::internal("a stateless call has no session"));
+            }
+        };
+        Ok(Turn::Opened(Wire::Http(wire), Box::new(dialect)))
+    }
+
+    /// The annotations of the called tool as the server lists it now (2026-07-28, client behavior).
+    async fn fresh_headers(&self, door: &Arc<Door>, out: &Outbound) -> Option<Vec<HeaderParam>> {
+        let called = Members::of(out.params.as_ref()?)?.text("name")?.into_owned();
+        let mut cursor: Option<Box<str>> = None;
+        for _ in 0..FRESH_PAGES {
+            let mut edit = Edit::new();
+            if let Some(cursor) = &cursor {
+                edit.set(&["cursor"], Raw::of_str(cursor));
+            }
+            let params = edit.apply(&Members::of(&Raw::empty_object())?);
+            let result = self.plain(door, out, Method::ToolsList, Some(&params)).await.ok()?.ok()?;
+            let page = Page::of(&result, "tools").ok()?;
+            for tool in page.items.iter().filter_map(Members::of) {
+                if tool.text("name").as_deref() == Some(called.as_str()) {
+                    return header::params_of(&tool.get("inputSchema")?).ok();
+                }
+            }
+            cursor = Some(page.next_cursor?);
+        }
+        None
+    }
+
+    /// A stateless request of the gateway's own, answered in one piece. The inner error: what the refusal says
+    /// of the server's eras.
+    async fn plain(
+        &self,
+        door: &Arc<Door>,
+        out: &Outbound,
+        method: Method,
+        params: Option<&Raw>,
+    ) -> Result<Result<Members, Probed>, UpstreamError> {
+        let id = self.shared.fresh_id();
+        let members = params.and_then(Members::of);
+        let body = link::stateless_request(id, method, members.as_ref(), out);
+        let mut headers = HeaderMap::with_capacity(8);
+        let built = header::build(Version::V2026_07_28.as_str(), method.name(), None, &[], None);
+        headers.extend(built.map_err(|error| {
+            UpstreamError::internal("the headers of a probe cannot be built").because(error)
+        })?);
+        out.credential.apply(&mut headers);
+        let message = match door.post(headers, body, false).await? {
+            Reply::Json(_, bytes) => door.decode(bytes)?,
+            Reply::Stream(_, mut events) => loop {
+                let data = events.next().await?;
+                let data = data.ok_or_else(|| UpstreamError::failed("it ended the stream without an answer"))?;
+                if let message @ Message::Response(_) = door.decode(data)? {
+                    tokio::spawn(events.drain());
+                    break message;
+                }
+            },
+            Reply::Accepted => return Ok(Err(Probed::Session)),
+            Reply::Refused(status, body) => match door.decode(body) {
+                Ok(message @ Message::Response(_)) if refuses_era(status) => message,
+                _ if refuses_era(status) => return Ok(Err(Probed::Session)),
+                _ => return Err(refused(status)),
+            },
+        };
+        let Message::Response(response) = message else {
+            return Err(UpstreamError::failed("its answer is no response"));
+        };
+        if response.id.as_ref().is_some_and(|answered| *answered != Id::Number(id)) {
+            return Err(UpstreamError::failed("it answered with an id that was not asked"));
+        }
+        Ok(match response.outcome {
+            Outcome::Result(result) => Ok(result),
+            Outcome::Error(error) => Err(era::refused(&error)),
+        })
+    }
+
+    /// Asks for the stateless description, and remembers what the answer says of the eras. Nothing: the
+    /// server is to be spoken to in the other era.
+    async fn discover(&self, door: &Arc<Door>, out: &Outbound) -> Result<Option<Members>, UpstreamError> {
+        match self.plain(door, out, Method::ServerDiscover, None).await? {
+            Ok(document) => {
+                let probed = era::described(&document);
+                self.eras.note_probe(&probed);
+                Ok(matches!(probed, Probed::Stateless { .. }).then_some(document))
+            }
+            Err(probed) => {
+                self.eras.note_probe(&probed);
+                if matches!(probed, Probed::Stateless { .. }) {
+                    return Err(UpstreamError::failed("it refused server/discover"));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn session(
+        &self,
+        door: &Arc<Door>,
+        sessions: &Slots<Session>,
+        out: &Outbound,
+    ) -> Result<Held, UpstreamError> {
+        let slot = sessions.place(session_key(out))?;
+        let held = sessions.hold(&slot, async || session::open(door, &self.shared, out, &self.eras).await);
+        let session = held.await?;
+        if let Some(inbox) = &out.inbox {
+            session.listen(inbox);
+        }
+        Ok(Held { session, slot })
+    }
+
+    async fn child(
+        &self,
+        server: &StdioServer,
+        children: &Slots<Link>,
+        out: &Outbound,
+        era: Era,
+    ) -> Result<(Arc<Link>, Arc<Slot<Link>>), UpstreamError> {
+        let mut key = match era {
+            Era::Stateless => Key { principal: Some(out.owner.principal), lane: None },
+            Era::Session => session_key(out),
+        };
+        if server.shared {
+            key = Key { principal: None, lane: key.lane.map(|_| Digest([0; 32])) };
+        }
+        let slot = children.place(key)?;
+        let open = async || link::open(server, &self.shared, out, era, &self.eras).await;
+        let link = children.hold(&slot, open).await?;
+        if let Some(inbox) = &out.inbox {
+            link.calls.listen(inbox);
+        }
+        Ok((link, slot))
+    }
+
+    async fn over_stdio(
+        &self,
+        server: &StdioServer,
+        children: &Slots<Link>,
+        out: &Outbound,
+        era: Era,
+        sent: &AtomicBool,
+    ) -> Result<Turn, UpstreamError> {
+        let before = self.eras.spoken();
+        let (link, slot) = match self.child(server, children, out, era).await {
+            Ok(held) => held,
+            Err(error) if self.eras.spoken() == before => return Err(error),
+            Err(error) => return Ok(Turn::Again(Some(error))),
+        };
+        let dialect = Dialect::new(&self.shared, out, link.version, link.server_info(), !server.shared)?;
+        let request = dialect.request(out);
+        sent.store(true, Ordering::Relaxed);
+        let call = link.call(dialect.id, request).await?;
+        Ok(Turn::Opened(Wire::Child(call, slot), Box::new(dialect)))
+    }
+}
+
+/// What one attempt in one era came to.
+enum Turn {
+    Opened(Wire, Box<Dialect>),
+    /// Something was learnt: choose again. The error, in case there is nothing left to choose.
+    Again(Option<UpstreamError>),
+}
+
+/// A session belongs to one client session; without one, to what the client declares.
+fn session_key(out: &Outbound) -> Key {
+    let lane = match (out.owner.session, out.version.era()) {
+        (Some(session), _) => session,
+        // A stateless client's calls declare nothing that needs a conversation.
+        (None, Era::Stateless) => Digest([0; 32]),
+        (None, Era::Session) => Digest::of(out.capabilities().as_bytes()),
+    };
+    Key { principal: Some(out.owner.principal), lane: Some(lane) }
+}
+
+/// Attempts for one call: its own era, the other one, and once more after a session was lost.
+const TURNS: usize = 4;
+/// Pages read to find the present definition of one tool.
+const FRESH_PAGES: usize = 50;

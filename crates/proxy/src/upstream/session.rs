@@ -1,0 +1,272 @@
+//! One session with a server of the older era, over HTTP. It belongs to one principal and one client session.
+
+use super::Inbox;
+use super::dialect::refusal;
+use super::door::{Door, Reply, refused};
+use super::ear;
+use super::era::{Eras, Known};
+use super::errand::Errands;
+use super::fault::UpstreamError;
+use super::slots::Held;
+use super::{Outbound, Shared};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use model::ServerName;
+use protocol::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use protocol::{Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version, frame};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The session. Dropping it tells the server that it has ended.
+pub(super) struct Session {
+    pub(super) door: Arc<Door>,
+    /// The session id, protocol version and credential: on every request of the session.
+    headers: HeaderMap,
+    /// What was agreed (lifecycle, version negotiation).
+    pub(super) version: Version,
+    /// The result of `initialize`.
+    pub(super) document: Members,
+    lost: AtomicBool,
+    ear: Mutex<Ear>,
+    errands: Errands,
+    server: ServerName,
+}
+
+/// The stream of unsolicited messages and who hears it.
+#[derive(Default)]
+struct Ear {
+    inbox: Option<Inbox>,
+    task: Option<tokio::task::AbortHandle>,
+}
+
+/// Opens a session: `initialize`, then `notifications/initialized`. `eras` learns what the server says.
+///
+/// # Errors
+/// [`UpstreamError`]; not sent, as far as the call that waits for the session is concerned.
+pub(super) async fn open(
+    door: &Arc<Door>,
+    shared: &Shared,
+    out: &Outbound,
+    eras: &Eras,
+) -> Result<Session, UpstreamError> {
+    let mut headers = HeaderMap::with_capacity(8);
+    out.credential.apply(&mut headers);
+    let id = shared.fresh_id();
+    let body = initialize(id, out);
+    let (reply_headers, message) = match door.post(headers.clone(), body, false).await? {
+        Reply::Json(reply, bytes) => (reply, door.decode(bytes)?),
+        Reply::Stream(reply, mut events) => loop {
+            let data = events.next().await?;
+            let data = data.ok_or_else(|| UpstreamError::failed("it ended the stream without an answer"))?;
+            if let message @ Message::Response(_) = door.decode(data)? {
+                tokio::spawn(events.drain());
+                break (reply, message);
+            }
+        },
+        Reply::Accepted => return Err(UpstreamError::failed("it accepted initialize without answering it")),
+        Reply::Refused(status, _) => {
+            if refuses_era(status) {
+                eras.note(Era::Session, Known::Refuses);
+            }
+            return Err(refused(status));
+        }
+    };
+    let (version, document) = initialized(id, message, eras)?;
+    if let Some(id) = session_id(&reply_headers)? {
+        headers.insert(&MCP_SESSION_ID, id);
+    }
+    headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+    let session = Session {
+        door: Arc::clone(door),
+        headers,
+        version,
+        document,
+        lost: AtomicBool::new(false),
+        ear: Mutex::default(),
+        errands: shared.errands.clone(),
+        server: out.server.clone(),
+    };
+    session.post(frame::notification(Method::Initialized.name(), None)).await?;
+    eras.note(Era::Session, Known::Speaks);
+    Ok(session)
+}
+
+/// The `initialize` request for this client, in any transport.
+pub(super) fn initialize(id: i64, out: &Outbound) -> Bytes {
+    let (version, capabilities) = match out.version.era() {
+        Era::Session => (out.version, out.capabilities()),
+        Era::Stateless => (Version::LATEST_SESSION, out.capabilities_across(Era::Session)),
+    };
+    let info = out.client_info.clone().unwrap_or_else(own_info);
+    let mut edit = Edit::new();
+    edit.set(&["protocolVersion"], Raw::of_str(version.as_str()));
+    edit.set(&["capabilities"], capabilities).set(&["clientInfo"], info);
+    let params = Members::of(&Raw::empty_object()).map(|empty| edit.apply(&empty));
+    frame::request(&Id::Number(id), Method::Initialize.name(), params.as_ref())
+}
+
+/// Reads the answer to `initialize`.
+///
+/// # Errors
+/// [`UpstreamError`] when it is none, or the server wants a version that we do not speak.
+pub(super) fn initialized(
+    id: i64,
+    message: Message,
+    eras: &Eras,
+) -> Result<(Version, Members), UpstreamError> {
+    let Message::Response(response) = message else {
+        return Err(UpstreamError::failed("it answered initialize with something else"));
+    };
+    if !matches!(response.id, Some(Id::Number(answered)) if answered == id) && response.id.is_some() {
+        return Err(UpstreamError::failed("it answered initialize with another id"));
+    }
+    match response.outcome {
+        Outcome::Error(error) => {
+            eras.note(Era::Session, Known::Refuses);
+            Err(UpstreamError::unreachable(format!("it refused initialize with error {}", error.code)))
+        }
+        Outcome::Result(document) => {
+            let version = document.text("protocolVersion").and_then(|text| Version::parse(&text));
+            match version.filter(|version| version.era() == Era::Session) {
+                Some(version) => Ok((version, document)),
+                None => Err(UpstreamError::unreachable("it speaks no protocol version that we speak")),
+            }
+        }
+    }
+}
+
+fn own_info() -> Raw {
+    Raw::of_value(&serde_json::json!({ "name": "portunus", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+fn session_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, UpstreamError> {
+    let Some(id) = headers.get(&MCP_SESSION_ID) else { return Ok(None) };
+    // Visible ASCII only (2025-11-25, session management).
+    if id.is_empty() || id.len() > SESSION_ID_BYTES || !id.as_bytes().iter().all(u8::is_ascii_graphic) {
+        return Err(UpstreamError::failed("its session id is not visible ASCII"));
+    }
+    let mut id = id.clone();
+    id.set_sensitive(true);
+    Ok(Some(id))
+}
+
+/// Whether a status says that the server does not know this kind of request, rather than that it is ill or
+/// does not like us.
+pub(super) fn refuses_era(status: StatusCode) -> bool {
+    let other = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    (status.is_client_error() && !other.contains(&status))
+        || matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::NOT_IMPLEMENTED)
+}
+
+impl Session {
+    /// The headers of every request of this session, the credential included.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The server's own `serverInfo`.
+    pub(super) fn server_info(&self) -> Option<Raw> {
+        self.document.get("serverInfo")
+    }
+
+    /// POSTs a notification or a response.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]
+    pub(super) async fn post(&self, message: Bytes) -> Result<(), UpstreamError> {
+        match self.door.post(self.headers.clone(), message, false).await? {
+            Reply::Accepted | Reply::Json(..) | Reply::Stream(..) => Ok(()),
+            Reply::Refused(status, _) => Err(refused(status)),
+        }
+    }
+
+    /// The server has forgotten the session: it is not used again, and not deleted.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Lets `inbox` hear what the server says unasked, from now on.
+    pub(super) fn listen(self: &Arc<Self>, inbox: &Inbox) {
+        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ear.inbox.as_ref().is_some_and(|known| known.same_channel(inbox));
+        let open = ear.task.as_ref().is_some_and(|task| !task.is_finished());
+        if known {
+            return;
+        }
+        ear.inbox = Some(inbox.clone());
+        if !open {
+            ear.task = Some(tokio::spawn(ear::run(Arc::downgrade(self))).abort_handle());
+        }
+    }
+
+    /// Hands over a message that belongs to no call.
+    pub(super) fn unsolicited(self: &Arc<Self>, message: Message) {
+        let inbox = self.ear.lock().unwrap_or_else(PoisonError::into_inner).inbox.clone();
+        let answer = matches!(message, Message::Request(_))
+            .then(|| super::exchange::Answering::Session(Arc::clone(self)));
+        let Some(inbox) = inbox else { return self.turn_away(&message) };
+        let unsolicited = super::Unsolicited { server: self.server.clone(), message, answer };
+        if let Err(error) = inbox.try_send(unsolicited) {
+            tracing::debug!(server = %self.server, "a message of the server found no room");
+            self.turn_away(&error.into_inner().message);
+        }
+    }
+
+    /// Answers a request that nobody will see.
+    fn turn_away(self: &Arc<Self>, message: &Message) {
+        if let Message::Request(request) = message {
+            self.send_later(refusal(request));
+        }
+    }
+
+    /// POSTs a message without waiting for it.
+    pub(super) fn send_later(self: &Arc<Self>, message: Bytes) {
+        let session = Arc::clone(self);
+        self.errands.send(async move {
+            let _ = session.post(message).await;
+        });
+    }
+}
+
+impl Held for Session {
+    const PAUSES: bool = false;
+
+    fn alive(&self) -> bool {
+        !self.is_lost()
+    }
+
+    fn awaited(&self) -> bool {
+        let ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
+        ear.inbox.as_ref().is_some_and(|inbox| !inbox.is_closed())
+    }
+
+    fn failed(&self, _: u64) -> bool {
+        false
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let ear = self.ear.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = ear.task.take() {
+            task.abort();
+        }
+        if self.headers.contains_key(&MCP_SESSION_ID) && !self.lost.load(Ordering::Relaxed) {
+            let (door, headers) = (Arc::clone(&self.door), std::mem::take(&mut self.headers));
+            self.errands.send(async move { door.delete(headers).await });
+        }
+    }
+}
+
+/// The longest session id.
+const SESSION_ID_BYTES: usize = 1024;

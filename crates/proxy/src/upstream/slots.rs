@@ -1,0 +1,279 @@
+//! What belongs to one principal: upstream sessions and children, bounded, opened once, reaped when idle.
+//!
+//! A slot outlives what it holds, so a child that crashes is started again with a pause, and only for the
+//! principal it belongs to.
+
+use super::backoff::Backoff;
+use super::fault::UpstreamError;
+use arc_swap::ArcSwapOption;
+use model::{Clock, Dice, Digest, PrincipalKey};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Whose it is. INVARIANT: nothing is ever shared between two principals, but a child that the operator
+/// declared shared (its key has no principal).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Key {
+    /// The principal; none for what is shared.
+    pub(super) principal: Option<PrincipalKey>,
+    /// The client session, or the digest of the declared capabilities; none in the stateless era.
+    pub(super) lane: Option<Digest>,
+}
+
+/// What a slot holds.
+pub(super) trait Held: Send + Sync {
+    /// Whether failures to open, or an early end, put a pause before the next attempt.
+    const PAUSES: bool;
+    /// Whether it can take another call.
+    fn alive(&self) -> bool;
+    /// Whether it must be kept although no call is under way.
+    fn awaited(&self) -> bool;
+    /// Whether, now that it is dead, its end counts as a failure.
+    fn failed(&self, ticks: u64) -> bool;
+}
+
+/// One principal's place.
+pub(super) struct Slot<V> {
+    key: Key,
+    current: ArcSwapOption<V>,
+    /// Held while opening, so that many first calls open once.
+    opening: tokio::sync::Mutex<Backoff>,
+    used: AtomicU64,
+}
+
+/// The places of one server.
+pub(super) struct Slots<V> {
+    places: Mutex<HashMap<Key, Arc<Slot<V>>>>,
+    most: usize,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+}
+
+impl<V: Held> Slots<V> {
+    pub(super) fn new(most: usize, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> Self {
+        Self { places: Mutex::default(), most, clock, dice }
+    }
+
+    /// The place of this key. While the caller keeps it, it is not reaped.
+    ///
+    /// # Errors
+    /// Busy, when all places are in use.
+    pub(super) fn place(&self, key: Key) -> Result<Arc<Slot<V>>, UpstreamError> {
+        let ticks = self.clock.ticks();
+        let mut places = self.lock();
+        if let Some(slot) = places.get(&key) {
+            slot.used.store(ticks, Ordering::Relaxed);
+            return Ok(Arc::clone(slot));
+        }
+        let evicted = if places.len() >= self.most {
+            let idle = places.values().filter(|slot| slot.is_idle()).min_by_key(|slot| slot.used());
+            let Some(key) = idle.map(|slot| slot.key) else {
+                return Err(UpstreamError::busy(format!("all {} sessions or children are in use", self.most)));
+            };
+            places.remove(&key)
+        } else {
+            None
+        };
+        let slot = Arc::new(Slot {
+            key,
+            current: ArcSwapOption::empty(),
+            opening: tokio::sync::Mutex::default(),
+            used: AtomicU64::new(ticks),
+        });
+        places.insert(key, Arc::clone(&slot));
+        drop(places);
+        drop(evicted);
+        Ok(slot)
+    }
+
+    /// What the slot holds, opened if it holds nothing that lives. Cancel safe.
+    ///
+    /// # Errors
+    /// That of opening; or that the last one failed and the pause is not over.
+    pub(super) async fn hold<F>(&self, slot: &Slot<V>, open: F) -> Result<Arc<V>, UpstreamError>
+    where
+        F: AsyncFnOnce() -> Result<V, UpstreamError>,
+    {
+        if let Some(held) = slot.alive() {
+            return Ok(held);
+        }
+        let mut backoff = slot.opening.lock().await;
+        if let Some(held) = slot.alive() {
+            return Ok(held);
+        }
+        if let Some(dead) = slot.current.swap(None) {
+            self.note(&mut backoff, dead.failed(self.clock.ticks()));
+        }
+        if let Some(pause) = backoff.remaining(self.clock.ticks()) {
+            if pause > PATIENCE {
+                return Err(UpstreamError::unreachable(format!(
+                    "it failed {} times in a row and is left alone for another {} ms",
+                    backoff.failures(),
+                    pause.as_millis()
+                )));
+            }
+            tokio::time::sleep(pause).await;
+        }
+        match open().await {
+            Ok(held) => {
+                let held = Arc::new(held);
+                slot.current.store(Some(Arc::clone(&held)));
+                Ok(held)
+            }
+            Err(error) => {
+                self.note(&mut backoff, true);
+                Err(error)
+            }
+        }
+    }
+
+    fn note(&self, backoff: &mut Backoff, failed: bool) {
+        if failed && V::PAUSES {
+            let mut noise = [0];
+            self.dice.fill(&mut noise);
+            backoff.failed(self.clock.ticks(), noise.first().copied().unwrap_or(0));
+        } else {
+            backoff.succeeded();
+        }
+    }
+
+    /// Takes out what nobody has used for `timeout`.
+    pub(super) fn reap(&self, timeout: Duration) -> Vec<Arc<V>> {
+        let deadline = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let now = self.clock.ticks();
+        self.take(|slot| slot.is_idle() && now.saturating_sub(slot.used()) > deadline)
+    }
+
+    /// Takes out whatever `chosen` says, in use or not.
+    pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) -> Vec<Arc<V>> {
+        self.take(|slot| chosen(&slot.key))
+    }
+
+    fn take(&self, chosen: impl Fn(&Arc<Slot<V>>) -> bool) -> Vec<Arc<V>> {
+        let mut taken = Vec::new();
+        self.lock().retain(|_, slot| {
+            let leaves = chosen(slot);
+            if leaves {
+                taken.push(Arc::clone(slot));
+            }
+            !leaves
+        });
+        taken.iter().filter_map(|slot| slot.current.swap(None)).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot<V>>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V: Held> Slot<V> {
+    fn alive(&self) -> Option<Arc<V>> {
+        self.current.load_full().filter(|held| held.alive())
+    }
+
+    /// Lets go of what was held, if it still is `stale`, so that the next call opens anew.
+    pub(super) fn forget(&self, stale: &Arc<V>) {
+        let current = self.current.load_full();
+        if current.as_ref().is_some_and(|held| Arc::ptr_eq(held, stale)) {
+            self.current.compare_and_swap(&current, None);
+        }
+    }
+
+    fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The table holds one reference; every call under way another.
+    fn is_idle(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1 && !self.current.load().as_ref().is_some_and(|held| held.awaited())
+    }
+}
+
+/// The longest pause a call waits for instead of being refused.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{FixedClock, SeededDice, Timestamp};
+    use std::sync::atomic::AtomicBool;
+
+    struct Thing(AtomicBool);
+
+    impl Held for Thing {
+        const PAUSES: bool = true;
+        fn alive(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+        fn awaited(&self) -> bool {
+            false
+        }
+        fn failed(&self, _: u64) -> bool {
+            true
+        }
+    }
+
+    fn slots(most: usize) -> (Slots<Thing>, Arc<FixedClock>) {
+        let clock = Arc::new(FixedClock::at(Timestamp(1_000)));
+        (Slots::new(most, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeededDice::new(1))), clock)
+    }
+
+    fn key(n: u8) -> Key {
+        Key { principal: Some(PrincipalKey(Digest([n; 32]))), lane: None }
+    }
+
+    async fn open(slots: &Slots<Thing>, slot: &Slot<Thing>) -> Arc<Thing> {
+        slots.hold(slot, async || Ok(Thing(AtomicBool::new(true)))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_principals_never_share() {
+        let (slots, _) = slots(4);
+        let (a, b) = (slots.place(key(1)).unwrap(), slots.place(key(2)).unwrap());
+        let (one, two) = (open(&slots, &a).await, open(&slots, &b).await);
+        assert!(!Arc::ptr_eq(&one, &two));
+        assert!(Arc::ptr_eq(&one, &open(&slots, &slots.place(key(1)).unwrap()).await));
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_place_is_given_away_and_a_used_one_never() {
+        let (slots, clock) = slots(2);
+        drop(slots.place(key(1)).unwrap());
+        clock.advance(Duration::from_secs(1));
+        let busy = slots.place(key(2)).unwrap();
+        let third = slots.place(key(3)).unwrap();
+        assert_eq!(slots.len(), 2);
+        assert_eq!(slots.place(key(1)).err().unwrap().kind, model::ErrorKind::TooMuch);
+        drop((busy, third));
+        clock.advance(Duration::from_secs(60));
+        slots.reap(Duration::from_secs(59));
+        assert_eq!(slots.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_loop_is_left_alone_for_longer_and_longer() {
+        let (slots, clock) = slots(2);
+        let slot = slots.place(key(1)).unwrap();
+        let mut refused = 0;
+        for _ in 0..8 {
+            match slots.hold(&slot, async || Ok(Thing(AtomicBool::new(true)))).await {
+                Ok(thing) => thing.0.store(false, Ordering::Relaxed),
+                Err(error) => {
+                    assert_eq!(error.sent, super::super::fault::Sent::NotSent);
+                    refused += 1;
+                }
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        assert!(refused >= 3, "{refused}");
+        clock.advance(Backoff::LONGEST);
+        open(&slots, &slot).await;
+    }
+}
