@@ -206,6 +206,3 @@ const TEXT_BYTES: usize = 512;
 const LIST_ITEMS: usize = 1024;
 /// The longest skew that makes sense; more would be an expiry of its own.
 pub(crate) const MOST_SKEW: Duration = Duration::from_secs(300);
-
-#[cfg(test)]
-mod tests;
