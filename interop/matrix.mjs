@@ -76,7 +76,7 @@ async function cell(clientName, client, serverName, server, url, token) {
   const { call, deniedTool, deniedArgument, slow } = server;
   const { mode, inspector } = client;
   const work = { url, token, mode, inspector, call, deniedTool, deniedArgument, slow, cancelAfterMs: 400 };
-  const before = (await gateway.record()).at(-1)?.sequence ?? -1;
+  const before = (await gateway.record()).at(-1)?.seq ?? -1;
   const driver = start(client.command, [...client.args, JSON.stringify(work)]);
   let thaw = () => {};
   try {
@@ -99,6 +99,6 @@ async function cell(clientName, client, serverName, server, url, token) {
   return judge({ client, server, serverName, seen, record: () => recordAfter(before) });
 }
 
-async function recordAfter(sequence) {
-  return (await gateway.record()).filter((entry) => entry.sequence > sequence);
+async function recordAfter(seq) {
+  return (await gateway.record()).filter((entry) => entry.seq > seq);
 }

@@ -45,11 +45,32 @@ export async function startGateway(options) {
     url: (server) => `http://localhost:${port}/servers/${server}/mcp`,
     log: () => process.kept.err + process.kept.out,
     stop: () => stop(process),
-    /** The record, oldest first. */
-    record: async (...filter) => {
-      const { code, out, err } = await run(portunus, ['audit', 'query', '--config', file, '--json', ...filter]);
+    /** The calls on record, oldest first; see `entry`. */
+    record: async () => {
+      const query = ['audit', 'query', '--config', file, '--json', '--limit', '100000'];
+      const { code, out, err } = await run(portunus, query);
       if (code !== 0) throw new Error(`portunus audit query: ${err}`);
-      return out.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+      const lines = out.split('\n').filter(Boolean);
+      return lines.map((line) => entry(JSON.parse(line))).filter((call) => call.method).reverse();
     },
+  };
+}
+
+/** A denial, or an intent joined with its outcome, as one flat object. */
+function entry(found) {
+  const { seq, caller, endpoint, method, target, decision, ...leaf } = found.intent ?? found;
+  return {
+    seq,
+    method,
+    endpoint,
+    user: caller?.user,
+    tenant: caller?.tenant,
+    client: caller?.client,
+    server: target?.server,
+    name: target?.name,
+    rules: decision?.rules,
+    effect: found.intent ? 'permit' : 'deny',
+    status: found.intent ? (found.outcome?.status ?? found.ending) : leaf.status,
+    reason: found.outcome?.reason ?? leaf.reason,
   };
 }

@@ -18,28 +18,37 @@ export async function judge({ client, server, serverName, seen, record }) {
   check(seen.cancelled.error, `cancelled: ${JSON.stringify(seen.cancelled)}`);
 
   const entries = await settled(record);
-  const calls = entries.filter((entry) => entry.method === 'tools/call' && entry.server === serverName);
-  const of = (tool, decision) => calls.filter((entry) => entry.tool === tool && entry.decision === decision);
+  const calls = entries.filter((entry) => entry.method === 'tools/call');
+  const of = (tool, effect) => calls.filter((entry) => entry.name === tool && entry.effect === effect);
+  const count = (what, found, expected) => check(expected.includes(found.length), `${found.length} ${what} on record`);
+  count('denials by argument', of(deniedArgument.name, 'deny'), [1]);
+  count('denials by tool', of(deniedTool.name, 'deny'), client.leaves ? [0, 1] : [1]);
   const allowed = of(call.name, 'permit');
-  check(of(deniedArgument.name, 'deny').length === 1, `${of(deniedArgument.name, 'deny').length} denials by argument on record`);
-  const invisible = of(deniedTool.name, 'deny').length;
-  check(client.leaves ? invisible <= 1 : invisible === 1, `${invisible} denials by tool on record`);
-  check(allowed.length === 2, `${allowed.length} permitted calls on record`);
-  check(allowed[0]?.status === 'answered', `the call is on record as ${allowed[0]?.status}`);
-  check(allowed[1] && allowed[1].status !== 'answered', `the cancelled call is on record as ${allowed[1]?.status}`);
+  count('permitted calls', allowed, [2]);
+  check(allowed[0]?.status === 'ok', `the call is on record as ${allowed[0]?.status}`);
+  check(endings(client).includes(allowed[1]?.status), `the cancelled call is on record as ${allowed[1]?.status}`);
   for (const entry of calls) {
-    check(entry.user === 'alice' && entry.tenant === 'acme', `on record for ${entry.user} of ${entry.tenant}`);
-    check(entry.client === 'interop-agent', `on record for the client ${entry.client}`);
+    const who = [entry.user, entry.tenant, entry.client].join();
+    check(who === 'alice,acme,interop-agent', `on record for ${who}`);
+    check(entry.server === serverName || entry.name === deniedTool.name, `on record for the server ${entry.server}`);
   }
   if (faults.length) faults.push(`record: ${JSON.stringify(calls).slice(0, 3000)}`);
   return faults;
+}
+
+/**
+ * How a cancelled call may end. A session client that leaves without a word has not cancelled (2025-11-25,
+ * basic/transports): its call may still be answered.
+ */
+function endings(client) {
+  return client.leaves ? ['cancelled', 'unknown', 'ok'] : ['cancelled', 'unknown'];
 }
 
 /** The record once every call of it has ended. */
 async function settled(record) {
   for (let tries = 0; ; tries += 1) {
     const entries = await record();
-    const open = entries.some((entry) => entry.method === 'tools/call' && entry.status === 'unknown');
+    const open = entries.some((entry) => entry.status === 'under_way');
     if (!open || tries === 20) return entries;
     await sleep(100);
   }
