@@ -96,22 +96,18 @@ impl Failures {
         self.tell(&mut self.lock(), self.clock.now());
     }
 
-    /// Begins a new window, unless the record cannot be written: then the old one goes on.
+    /// Puts the window on record and begins a new one. While the record cannot be written the old one goes on.
     fn tell(&self, window: &mut Window, now: Timestamp) {
-        let from = window.from;
-        window.rows.retain(|_, count| *count > 0);
-        let mut rows: Vec<_> = window.rows.iter().map(|(row, count)| told(row, *count)).collect();
-        rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.source.cmp(&b.source)));
-        let mut uncounted = window.uncounted;
-        let mut rows = rows.into_iter();
-        loop {
-            let leaf: Vec<_> = rows.by_ref().take(LIST_ITEMS).collect();
-            if leaf.is_empty() && uncounted == 0 {
-                break;
-            }
-            if !self.append(now, from, leaf, std::mem::take(&mut uncounted)) {
+        let mut rows: Vec<(Row, u64)> = window.rows.drain().filter(|(_, count)| *count > 0).collect();
+        rows.sort_by(|(a, more), (b, fewer)| fewer.cmp(more).then_with(|| a.cmp(b)));
+        while !rows.is_empty() || window.uncounted > 0 {
+            let some = rows.iter().take(LIST_ITEMS).map(|(row, count)| told(row, *count)).collect();
+            if !self.append(now, window.from, some, window.uncounted) {
+                window.rows.extend(rows);
                 return;
             }
+            window.uncounted = 0;
+            rows.drain(..rows.len().min(LIST_ITEMS));
         }
         *window = Window::at(now);
     }

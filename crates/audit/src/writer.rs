@@ -196,4 +196,8 @@ pub struct Health {
 }
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod ordeals;
+#[cfg(test)]
 mod tests;

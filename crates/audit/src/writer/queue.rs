@@ -443,6 +443,12 @@ impl Queue {
         self.failures.back().map(|failure| (Arc::clone(&failure.reason), failure.durable, failure.written))
     }
 
+    /// How many wait for a write and for a sync.
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> (usize, usize) {
+        (self.write_waiters.len(), self.sync_waiters.len())
+    }
+
     fn shut(&mut self, reason: Option<Arc<str>>) {
         self.phase = Phase::Closed(reason);
         self.lock = None;
