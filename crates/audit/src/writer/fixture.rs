@@ -6,7 +6,7 @@ use crate::query::{Filter, query};
 use ledger::segment::{Frames, Header};
 use ledger::{
     Attempt, Call, Caller, Decision, Denial, Effect, Event, Intent, Latency, Leaf, Named, Outcome, Status,
-    Target, What,
+    Target, What, decode,
 };
 use model::{CallId, Clock, Code, Digest, ErrorKind, FixedClock, SeededDice, SystemClock, Timestamp};
 use std::fs;
