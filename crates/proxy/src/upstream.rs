@@ -170,13 +170,9 @@ impl Shared {
 }
 
 impl Outbound {
-    /// The declared capabilities as JSON.
-    fn capabilities(&self) -> Raw {
-        self.client_capabilities.as_ref().map_or_else(Raw::empty_object, |declared| declared.raw().clone())
-    }
-
-    /// The part of them that a server of another era is told.
-    fn capabilities_across(&self, era: Era) -> Raw {
+    /// What a server of `era` is told of the declared capabilities: never what the gateway does not carry, or
+    /// what would need a conversation across eras.
+    fn capabilities(&self, era: Era) -> Raw {
         let declared = self.client_capabilities.as_ref();
         declared.map_or_else(Raw::empty_object, |declared| capability::client(declared, self.version, era).0)
     }
@@ -186,7 +182,12 @@ impl Upstreams {
     /// Upstreams for these servers. Nothing is contacted yet. Must be called within a runtime.
     pub fn new(settings: UpstreamSettings, servers: &BTreeMap<ServerName, Arc<ServerConfig>>) -> Self {
         let idle = settings.limits.idle_timeout;
-        let shared = Arc::new(Shared { settings, ids: AtomicI64::new(1), errands: Errands::start(), children: Children::default() });
+        let shared = Arc::new(Shared {
+            settings,
+            ids: AtomicI64::new(1),
+            errands: Errands::start(),
+            children: Children::default(),
+        });
         let table = servers
             .iter()
             .map(|(name, config)| (name.clone(), Arc::new(Server::new(config, &shared))))

@@ -1,5 +1,6 @@
 //! One call over HTTP, in either era: the headers and body that go out, the messages that come back.
 
+use super::Outbound;
 use super::dialect::Dialect;
 use super::door::{Door, Events, Reply, refused};
 use super::ear::LAST_EVENT_ID;
@@ -8,7 +9,6 @@ use super::fault::{Sent, UpstreamError};
 use super::link::cancelled;
 use super::session::{Session, refuses_era};
 use super::slots::Slot;
-use super::Outbound;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use protocol::header::{self, HeaderParam};
@@ -80,8 +80,7 @@ pub(super) async fn send(
         None => stateless_headers(dialect, out, tool_headers)?,
     };
     let withdraw = session.is_some().then_some(dialect.id);
-    let mut call =
-        HttpCall { door: Arc::clone(door), session, withdraw, state: State::Sending, resumed: 0 };
+    let mut call = HttpCall { door: Arc::clone(door), session, withdraw, state: State::Sending, resumed: 0 };
     let listening = out.method == Method::SubscriptionsListen;
     let body = dialect.request(out);
     sent.store(true, Ordering::Relaxed);
@@ -161,7 +160,9 @@ impl HttpCall {
     /// An error status: an answer to the call if it says so, else a reason to begin anew or to give up.
     fn refused(&self, status: StatusCode, body: Bytes, dialect: &Dialect) -> Result<Message, Refusal> {
         let said = match self.door.decode(body) {
-            Ok(Message::Response(response)) if matches!(response.outcome, Outcome::Error(_)) => Some(response),
+            Ok(Message::Response(response)) if matches!(response.outcome, Outcome::Error(_)) => {
+                Some(response)
+            }
             Ok(_) | Err(_) => None,
         };
         let ours = said.as_ref().is_some_and(|said| said.id == Some(Id::Number(dialect.id)));

@@ -80,7 +80,8 @@ pub(super) fn spawn(
     let mut child = command.spawn().map_err(SpawnError::Start)?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).map(Group);
     let group = group.ok_or(SpawnError::Pipes)?;
-    let (Some(stdin), Some(stdout), Some(pipe)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(stdin), Some(stdout), Some(pipe)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(SpawnError::Pipes);
     };

@@ -83,10 +83,7 @@ impl Dialect {
         let members = out.params.as_ref().and_then(Members::of);
         let translated = match self.server.era() {
             Era::Stateless => {
-                let capabilities = match self.client.era() {
-                    Era::Stateless => out.capabilities(),
-                    Era::Session => out.capabilities_across(Era::Stateless),
-                };
+                let capabilities = out.capabilities(Era::Stateless);
                 let facts = bridge::ClientFacts {
                     version: self.server,
                     capabilities: &capabilities,
@@ -95,7 +92,9 @@ impl Dialect {
                 };
                 Some(bridge::params_to_stateless(members.as_ref(), &facts))
             }
-            Era::Session if self.client.era() == Era::Stateless => bridge::params_to_session(members.as_ref()),
+            Era::Session if self.client.era() == Era::Stateless => {
+                bridge::params_to_session(members.as_ref())
+            }
             Era::Session => out.params.clone(),
         };
         let members = translated.as_ref().and_then(Members::of);
@@ -138,7 +137,8 @@ impl Dialect {
                     .map(Outcome::Result)
             }
             (Era::Stateless, Era::Session, Outcome::Result(result)) => {
-                object(bridge::result_to_session(self.method, &result).map_err(unbridged)?).map(Outcome::Result)
+                object(bridge::result_to_session(self.method, &result).map_err(unbridged)?)
+                    .map(Outcome::Result)
             }
             (Era::Session, Era::Stateless, Outcome::Error(error)) => {
                 rpc_error(bridge::error_to_stateless(&error).map_err(unbridged)?).map(Outcome::Error)

@@ -54,9 +54,8 @@ impl Door {
             .map_err(|error| UpstreamError::unreachable("its URL cannot be used").because(error))?;
         let mut path = http::uri::Parts::default();
         path.path_and_query = server.url.path_and_query().cloned();
-        let path = Uri::from_parts(path).map_err(|error| {
-            UpstreamError::unreachable("its URL has no usable path").because(error)
-        })?;
+        let path = Uri::from_parts(path)
+            .map_err(|error| UpstreamError::unreachable("its URL has no usable path").because(error))?;
         Ok(Self { client: client.clone(), destination, path, bounds })
     }
 

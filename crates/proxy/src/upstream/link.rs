@@ -298,12 +298,7 @@ async fn write(mut stdin: ChildStdin, mut queue: mpsc::Receiver<Bytes>) -> Strin
     "its process was ended after use".to_owned()
 }
 
-async fn read(
-    stdout: ChildStdout,
-    calls: &Calls,
-    back: &mpsc::WeakSender<Bytes>,
-    bounds: &Bounds,
-) -> String {
+async fn read(stdout: ChildStdout, calls: &Calls, back: &mpsc::WeakSender<Bytes>, bounds: &Bounds) -> String {
     let mut lines = Lines::new(stdout, bounds.bytes);
     loop {
         let line = match lines.next().await {

@@ -30,8 +30,14 @@ pub(super) struct Server {
 }
 
 enum Reach {
-    Http { door: Arc<Door>, sessions: Slots<Session> },
-    Stdio { server: StdioServer, children: Slots<Link> },
+    Http {
+        door: Arc<Door>,
+        sessions: Slots<Session>,
+    },
+    Stdio {
+        server: StdioServer,
+        children: Slots<Link>,
+    },
     /// Its configuration cannot be used; the reason.
     Nowhere(String),
 }
@@ -40,7 +46,8 @@ impl Server {
     pub(super) fn new(config: &Arc<ServerConfig>, shared: &Arc<Shared>) -> Self {
         let settings = &shared.settings;
         let limits = &settings.limits;
-        let bounds = Bounds { bytes: limits.answer_bytes, depth: limits.json_depth, items: limits.json_items };
+        let bounds =
+            Bounds { bytes: limits.answer_bytes, depth: limits.json_depth, items: limits.json_items };
         let (clock, dice) = (&settings.clock, &settings.dice);
         let reach = match &config.transport {
             Transport::Http(server) => match Door::new(&settings.egress, server, bounds) {
@@ -92,8 +99,12 @@ impl Server {
             let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
             sent.store(false, Ordering::Relaxed);
             let turn = match &self.reach {
-                Reach::Http { door, sessions } => self.over_http(door, sessions, &out, era, known, sent).await?,
-                Reach::Stdio { server, children } => self.over_stdio(server, children, &out, era, sent).await?,
+                Reach::Http { door, sessions } => {
+                    self.over_http(door, sessions, &out, era, known, sent).await?
+                }
+                Reach::Stdio { server, children } => {
+                    self.over_stdio(server, children, &out, era, sent).await?
+                }
                 Reach::Nowhere(reason) => return Err(UpstreamError::unreachable(reason.clone())),
             };
             match turn {
@@ -117,9 +128,11 @@ impl Server {
             let Some((era, _)) = self.eras.spoken().choose(out.version.era()) else { break };
             let before = self.eras.spoken();
             let described = match (&self.reach, era) {
-                (Reach::Http { door, .. }, Era::Stateless) => self.discover(door, &out).await.map(
-                    |document| document.map(|document| Description { version: Version::V2026_07_28, document }),
-                ),
+                (Reach::Http { door, .. }, Era::Stateless) => {
+                    self.discover(door, &out).await.map(|document| {
+                        document.map(|document| Description { version: Version::V2026_07_28, document })
+                    })
+                }
                 (Reach::Http { door, sessions }, Era::Session) => {
                     self.session(door, sessions, &out).await.map(|held| {
                         let session = held.session;
@@ -284,7 +297,8 @@ impl Server {
             Reply::Json(_, bytes) => door.decode(bytes)?,
             Reply::Stream(_, mut events) => loop {
                 let data = events.next().await?;
-                let data = data.ok_or_else(|| UpstreamError::failed("it ended the stream without an answer"))?;
+                let data =
+                    data.ok_or_else(|| UpstreamError::failed("it ended the stream without an answer"))?;
                 if let message @ Message::Response(_) = door.decode(data)? {
                     tokio::spawn(events.drain());
                     break message;
@@ -401,7 +415,7 @@ fn session_key(out: &Outbound) -> Key {
         (Some(session), _) => session,
         // A stateless client's calls declare nothing that needs a conversation.
         (None, Era::Stateless) => Digest([0; 32]),
-        (None, Era::Session) => Digest::of(out.capabilities().as_bytes()),
+        (None, Era::Session) => Digest::of(out.capabilities(Era::Session).as_bytes()),
     };
     Key { principal: Some(out.owner.principal), lane: Some(lane) }
 }

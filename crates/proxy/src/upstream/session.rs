@@ -93,14 +93,14 @@ pub(super) async fn open(
 
 /// The `initialize` request for this client, in any transport.
 pub(super) fn initialize(id: i64, out: &Outbound) -> Bytes {
-    let (version, capabilities) = match out.version.era() {
-        Era::Session => (out.version, out.capabilities()),
-        Era::Stateless => (Version::LATEST_SESSION, out.capabilities_across(Era::Session)),
+    let version = match out.version.era() {
+        Era::Session => out.version,
+        Era::Stateless => Version::LATEST_SESSION,
     };
     let info = out.client_info.clone().unwrap_or_else(own_info);
     let mut edit = Edit::new();
     edit.set(&["protocolVersion"], Raw::of_str(version.as_str()));
-    edit.set(&["capabilities"], capabilities).set(&["clientInfo"], info);
+    edit.set(&["capabilities"], out.capabilities(Era::Session)).set(&["clientInfo"], info);
     let params = Members::of(&Raw::empty_object()).map(|empty| edit.apply(&empty));
     frame::request(&Id::Number(id), Method::Initialize.name(), params.as_ref())
 }

@@ -70,7 +70,10 @@ impl<V: Held> Slots<V> {
         let evicted = if places.len() >= self.most {
             let idle = places.values().filter(|slot| slot.is_idle()).min_by_key(|slot| slot.used());
             let Some(key) = idle.map(|slot| slot.key) else {
-                return Err(UpstreamError::busy(format!("all {} sessions or children are in use", self.most)));
+                return Err(UpstreamError::busy(format!(
+                    "all {} sessions or children are in use",
+                    self.most
+                )));
             };
             places.remove(&key)
         } else {
