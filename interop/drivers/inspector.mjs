@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { finish, pause, work } from './script.mjs';
+import { finish, word, work } from './script.mjs';
 
 const dir = mkdtempSync(join(tmpdir(), 'portunus-inspector-'));
 const config = join(dir, 'servers.json');
@@ -12,8 +12,8 @@ const headers = work.token ? { Authorization: `Bearer ${work.token}` } : {};
 const server = { type: 'streamable-http', url: work.url, protocolEra: work.mode, headers };
 writeFileSync(config, JSON.stringify({ mcpServers: { peer: server } }), { mode: 0o600 });
 
-/** Runs one step; `killAfterMs` is how its user would cancel: by leaving. */
-function step(method, extra = [], killAfterMs = 0) {
+/** Runs one step; killing it is how its user would cancel: by leaving. */
+function step(method, extra = [], leave = new Promise(() => {})) {
   return new Promise((resolve) => {
     const args = [work.inspector, '--cli', '--config', config, '--server', 'peer', '--method', method];
     const child = spawn(process.execPath, [...args, '--format', 'json', ...extra], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -21,14 +21,14 @@ function step(method, extra = [], killAfterMs = 0) {
     let err = '';
     child.stdout.on('data', (part) => (out += part));
     child.stderr.on('data', (part) => (err += part));
-    if (killAfterMs) setTimeout(() => child.kill('SIGTERM'), killAfterMs);
+    leave.then(() => child.kill('SIGTERM'));
     child.on('close', (code, signal) => resolve({ code, signal, out, err }));
   });
 }
 
-async function call({ name, arguments: given }, killAfterMs) {
+async function call({ name, arguments: given }, leave) {
   const args = ['--tool-name', name, '--tool-args-json', JSON.stringify(given)];
-  const { signal, out, err, code } = await step('tools/call', args, killAfterMs);
+  const { signal, out, err, code } = await step('tools/call', args, leave);
   if (signal) return { code: null, error: `killed by ${signal}` };
   const result = parsed(out);
   if (result?.content) {
@@ -53,8 +53,8 @@ const seen = { version: null, tools: parsed(listed.out).tools.map((tool) => tool
 seen.call = await call(work.call);
 seen.deniedTool = await call(work.deniedTool);
 seen.deniedArgument = await call(work.deniedArgument);
-await pause();
-// Its process needs a second to start before there is anything to cancel.
-seen.cancelled = await call(work.slow, work.cancelAfterMs + 2500);
+console.log(JSON.stringify({ phase: 'cancel' }));
+await word();
+seen.cancelled = await call(work.slow, word());
 rmSync(dir, { recursive: true });
 finish(seen);

@@ -2,7 +2,7 @@
 //
 // The work comes as JSON in the first argument; the last line printed is the result as JSON. Before the call
 // that will be cancelled the driver prints {"phase":"cancel"} and waits for a line, so that the runner can
-// make the server slow first.
+// make the server slow first; with the next line the runner says that the call is under way.
 import { createInterface } from 'node:readline';
 
 export const work = JSON.parse(process.argv[2]);
@@ -15,21 +15,23 @@ export async function drive(client) {
   seen.call = await outcome(client.call(work.call));
   seen.deniedTool = await outcome(client.call(work.deniedTool));
   seen.deniedArgument = await outcome(client.call(work.deniedArgument));
-  await pause();
+  console.log(JSON.stringify({ phase: 'cancel' }));
+  await word();
   seen.cancelled = await cancelled(client);
   return seen;
 }
 
-/** Tells the runner that the cancelled call is next, and waits for its word. */
-export async function pause() {
-  console.log(JSON.stringify({ phase: 'cancel' }));
+/** Waits for a word of the runner. */
+export async function word() {
   await lines.next();
 }
 
 async function cancelled(client) {
   const stop = new AbortController();
-  setTimeout(() => stop.abort('the user changed their mind'), work.cancelAfterMs);
-  return outcome(client.call(work.slow, stop.signal));
+  const call = outcome(client.call(work.slow, stop.signal));
+  await word();
+  stop.abort('the user changed their mind');
+  return call;
 }
 
 /** A result as text, or an error as code and message. */

@@ -2,7 +2,7 @@
 
 The work comes as JSON in the first argument; the last line printed is the result as JSON. Before the call
 that will be cancelled the driver prints {"phase":"cancel"} and waits for a line, so that the runner can make
-the server slow first.
+the server slow first; with the next line the runner says that the call is under way.
 """
 
 import asyncio
@@ -21,10 +21,12 @@ async def drive(version, list_tools, call_tool):
     seen["deniedArgument"] = await outcome(call_tool, work["deniedArgument"])
     print(json.dumps({"phase": "cancel"}), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    slow = asyncio.create_task(outcome(call_tool, work["slow"]))
+    await asyncio.to_thread(sys.stdin.readline)
+    slow.cancel()
     try:
-        slow = outcome(call_tool, work["slow"])
-        seen["cancelled"] = await asyncio.wait_for(slow, work["cancelAfterMs"] / 1000)
-    except TimeoutError:
+        seen["cancelled"] = await slow
+    except asyncio.CancelledError:
         seen["cancelled"] = {"code": None, "error": "cancelled"}
     return seen
 

@@ -3,7 +3,6 @@
 //! The work comes as JSON in the first argument; the last line printed is the result as JSON.
 
 use std::io::{BufRead as _, Write as _};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
@@ -22,13 +21,16 @@ async fn main() -> anyhow::Result<()> {
     }
     let lifecycle = match work.get("mode").and_then(Value::as_str) {
         Some("legacy") => ClientLifecycleMode::Initialize,
-        Some("pinned") => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] },
+        Some("pinned") => {
+            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
+        }
         _ => ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
         },
     };
-    let client = ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await?;
+    let client =
+        ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await?;
 
     let tools: Vec<_> = client.list_all_tools().await?.into_iter().map(|tool| tool.name).collect();
     let version = client.peer_info().map(|info| info.protocol_version.to_string());
@@ -42,11 +44,13 @@ async fn main() -> anyhow::Result<()> {
         keep(step, outcome(call(&client, &work, step).await));
     }
     say(&json!({"phase": "cancel"}))?;
-    std::io::stdin().lock().read_line(&mut String::new())?;
-    let patience = work.get("cancelAfterMs").and_then(Value::as_u64).context("no cancelAfterMs")?;
+    word().await?;
     // rmcp cancels a request whose future is dropped.
-    let slow = tokio::time::timeout(Duration::from_millis(patience), call(&client, &work, "slow")).await;
-    keep("cancelled", slow.map_or_else(|_| json!({"code": null, "error": "cancelled"}), outcome));
+    let cancelled = tokio::select! {
+        answered = call(&client, &work, "slow") => outcome(answered),
+        told = word() => told.map(|()| json!({"code": null, "error": "cancelled"}))?,
+    };
+    keep("cancelled", cancelled);
     client.cancel().await?;
     say(&seen)
 }
@@ -66,13 +70,23 @@ async fn call(
 fn outcome(result: Result<CallToolResult, ServiceError>) -> Value {
     match result {
         Ok(result) => {
-            let text: String =
-                result.content.iter().filter_map(|part| part.as_text()).map(|part| part.text.as_str()).collect();
+            let text: String = result
+                .content
+                .iter()
+                .filter_map(|part| part.as_text())
+                .map(|part| part.text.as_str())
+                .collect();
             json!({"isError": result.is_error.unwrap_or_default(), "text": text})
         }
         Err(ServiceError::McpError(error)) => json!({"code": error.code.0, "error": error.message}),
         Err(error) => json!({"code": null, "error": error.to_string()}),
     }
+}
+
+/// Waits for a word of the runner.
+async fn word() -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(|| std::io::stdin().lock().read_line(&mut String::new())).await??;
+    Ok(())
 }
 
 fn say(line: &Value) -> anyhow::Result<()> {
