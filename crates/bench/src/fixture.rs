@@ -21,6 +21,8 @@ mod session;
 mod state;
 mod stateless;
 mod stdio;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::net::SocketAddr;
