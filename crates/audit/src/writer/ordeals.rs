@@ -1,4 +1,5 @@
-//! A real full disk and a process that is really killed. `cargo xtask soak` sets `PORTUNUS_SOAK_ROUNDS`.
+//! A real full disk, and a process that is really killed: some times in every test run, `PORTUNUS_SOAK_ROUNDS`
+//! times in the soak.
 
 use super::fixture::{self, intent, outcome, record, until, wait};
 use super::*;
@@ -20,7 +21,19 @@ fn environment(name: &str) -> Option<String> {
 
 #[test]
 fn a_killed_process_loses_nothing_that_was_acknowledged() {
-    let rounds = environment("PORTUNUS_SOAK_ROUNDS").and_then(|text| text.parse().ok()).unwrap_or(4);
+    kill_and_recover(4);
+}
+
+#[test]
+#[ignore = "long: cargo xtask soak"]
+fn however_often_a_process_is_killed_nothing_acknowledged_is_lost() {
+    let rounds = environment("PORTUNUS_SOAK_ROUNDS").and_then(|text| text.parse().ok()).unwrap_or(200);
+    for _ in 0..rounds / 10 {
+        kill_and_recover(10);
+    }
+}
+
+fn kill_and_recover(rounds: u32) {
     let dir = TempDir::new().unwrap();
     let path = fixture::path(&dir);
     let mut acknowledged = BTreeMap::new();
