@@ -18,7 +18,7 @@ use crate::shell;
 pub(crate) fn run(ground: &Ground) -> anyhow::Result<()> {
     let files = tracked(ground)?;
     let mut faults = rooms::check(ground)?;
-    faults.extend(files::check(ground, &files)?);
+    faults.extend(files::check(ground, &files));
     faults.extend(links::check(ground, &files)?);
     faults.extend(fresh(ground)?);
     faults.iter().for_each(|fault| shell::say(&format!("   {fault}")));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::ground::Ground;
 use crate::shell;
@@ -14,11 +14,11 @@ const EMPTY_NAMES: [&str; 12] = [
     "shared",
 ];
 
-pub(super) fn check(ground: &Ground, files: &[String]) -> anyhow::Result<Vec<String>> {
+pub(super) fn check(ground: &Ground, files: &[String]) -> Vec<String> {
     let mut faults: Vec<_> = files.iter().filter_map(|file| empty_name(file)).collect();
-    faults.extend(dead(&ground.root, files)?);
-    faults.extend(machine_paths(ground, files)?);
-    Ok(faults)
+    faults.extend(dead(ground, files));
+    faults.extend(machine_paths(ground, files));
+    faults
 }
 
 pub(super) fn empty_name(file: &str) -> Option<String> {
@@ -26,44 +26,37 @@ pub(super) fn empty_name(file: &str) -> Option<String> {
     EMPTY_NAMES.contains(&stem).then(|| format!("{file}: the name `{stem}` says nothing"))
 }
 
-/// Rust files that no crate root reaches.
-fn dead(root: &Path, files: &[String]) -> anyhow::Result<Vec<String>> {
-    let rust: Vec<_> = files.iter().filter(|file| file.ends_with(".rs")).collect();
+/// Rust files that no target of cargo reaches.
+fn dead(ground: &Ground, files: &[String]) -> Vec<String> {
+    let roots = roots(ground, files);
     let mut reached = BTreeSet::new();
-    let mut open: Vec<PathBuf> = rust.iter().filter(|file| is_root(file)).map(PathBuf::from).collect();
+    let mut open: Vec<PathBuf> = roots.iter().cloned().collect();
     while let Some(file) = open.pop() {
-        if !reached.insert(file.clone()) {
-            continue;
-        }
-        let text = std::fs::read_to_string(root.join(&file))
-            .with_context(|| format!("reading {}", file.display()))?;
-        let folder = module_folder(&file);
-        for name in modules(&text) {
-            open.extend(
-                [folder.join(format!("{name}.rs"))].into_iter().filter(|path| root.join(path).exists()),
-            );
+        let Ok(text) = std::fs::read_to_string(ground.root.join(&file)) else { continue };
+        let beside = file.parent().unwrap_or(Path::new("")).to_owned();
+        // The modules of a crate root lie beside it, those of another file in the folder of its name.
+        let folder =
+            if roots.contains(&file) { beside } else { beside.join(file.file_stem().unwrap_or_default()) };
+        if reached.insert(file) {
+            open.extend(modules(&text).iter().map(|name| folder.join(format!("{name}.rs"))));
         }
     }
-    let dead = rust.into_iter().filter(|file| !reached.contains(Path::new(file)));
-    Ok(dead.map(|file| format!("{file}: no crate reaches it")).collect())
+    let dead = files.iter().filter(|file| file.ends_with(".rs") && !reached.contains(Path::new(file)));
+    dead.map(|file| format!("{file}: no crate reaches it")).collect()
 }
 
-/// Whether cargo starts from this file.
-fn is_root(file: &str) -> bool {
-    let folder = Path::new(file).parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    match folder {
-        Some("src") => file.ends_with("/lib.rs") || file.ends_with("/main.rs"),
-        Some("bin" | "tests" | "examples" | "benches" | "fuzz_targets") => {
-            !file.contains("/src/") || file.contains("/src/bin/")
-        }
-        _ => file.ends_with("/build.rs"),
-    }
-}
-
-/// Where the modules of a file lie: beside a crate root, else in the folder of its name.
-fn module_folder(file: &Path) -> PathBuf {
-    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-    if is_root(&file.to_string_lossy()) { folder } else { folder.join(file.file_stem().unwrap_or_default()) }
+/// The files that cargo starts from, and the fuzz targets, which are a workspace of their own.
+fn roots(ground: &Ground, files: &[String]) -> BTreeSet<PathBuf> {
+    let list =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let source = |target: &Value| {
+        let path = Path::new(target.get("src_path")?.as_str()?);
+        path.strip_prefix(&ground.root).ok().map(Path::to_owned)
+    };
+    let targets =
+        list(&ground.metadata, "packages").into_iter().flat_map(|package| list(&package, "targets"));
+    let fuzz = files.iter().filter(|file| file.starts_with("fuzz/fuzz_targets/")).map(PathBuf::from);
+    targets.filter_map(|target| source(&target)).chain(fuzz).collect()
 }
 
 /// The names in `mod name;` items.
@@ -79,7 +72,7 @@ pub(super) fn modules(text: &str) -> Vec<String> {
 }
 
 /// Texts that name this checkout or this person's home; a lock file that names a registry's host.
-fn machine_paths(ground: &Ground, files: &[String]) -> anyhow::Result<Vec<String>> {
+fn machine_paths(ground: &Ground, files: &[String]) -> Vec<String> {
     let mut places = vec![format!("{}/", ground.root.display()), format!("{}/", ground.target.display())];
     places.extend(shell::environment("HOME").filter(|home| home.len() > 1).map(|home| format!("{home}/.")));
     let mut faults = Vec::new();
@@ -92,5 +85,5 @@ fn machine_paths(ground: &Ground, files: &[String]) -> anyhow::Result<Vec<String
             faults.push(format!("{file}: names a registry's host; .npmrc says how not to"));
         }
     }
-    Ok(faults)
+    faults
 }
