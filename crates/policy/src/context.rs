@@ -1,0 +1,177 @@
+//! The Cedar context of one call: built from the argument bytes and the facts of the moment, and only as far as
+//! the policies at hand read it.
+//!
+//! INVARIANT: an attribute is in the context with exactly the value of its declared type, or absent, or the
+//! call is denied ([`Unrepresentable`]). Nothing is rounded, coerced or guessed.
+
+mod arguments;
+#[cfg(test)]
+mod tests;
+
+use crate::condition::Reads;
+use crate::environment::Clockwork;
+use crate::number::decimal_text;
+use crate::schema::{Record, Type};
+use crate::{Environment, Zone};
+use cedar_policy::RestrictedExpression;
+use cedar_policy_core::ast::{Context, Value, ValueKind};
+use cedar_policy_core::evaluator::RestrictedEvaluator;
+use cedar_policy_core::extensions::Extensions;
+
+/// What to put into the context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    args: Option<Vec<(Box<str>, Want)>>,
+    time: bool,
+    network: bool,
+    plan: bool,
+    conversation: bool,
+    granted: bool,
+}
+
+/// What to read of one argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Want {
+    kind: Kind,
+    nullable: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Only whether it is there.
+    Presence,
+    Boolean,
+    Long,
+    Decimal,
+    Text,
+    Set(Box<Want>),
+    Record(Vec<(Box<str>, Want)>),
+}
+
+/// An argument that a rule reads has no exact value of its declared type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unrepresentable {
+    /// JSON pointer into the arguments.
+    pub(crate) pointer: String,
+    pub(crate) reason: &'static str,
+}
+
+impl Wanted {
+    /// What `reads` needs of a call whose arguments have these types.
+    pub(crate) fn of(reads: &Reads, arguments: &Record) -> Self {
+        let has = |name: &str| reads.whole || reads.inner.contains_key(name);
+        Self {
+            args: match (reads.whole, reads.inner.get("args")) {
+                (true, _) => Some(fields(&Reads { whole: true, ..Reads::default() }, arguments)),
+                (false, Some(args)) => Some(fields(args, arguments)),
+                (false, None) => None,
+            },
+            time: has("time"),
+            network: has("network"),
+            plan: has("plan"),
+            conversation: has("conversation"),
+            granted: has("granted"),
+        }
+    }
+
+    /// Builds the context.
+    pub(crate) fn build(
+        &self,
+        arguments: &[u8],
+        environment: &Environment<'_>,
+        zone: &Zone,
+    ) -> Result<Context, Unrepresentable> {
+        let mut root: Vec<(&str, Value)> = Vec::with_capacity(6);
+        if let Some(fields) = &self.args {
+            // Nothing to read needs no parsing.
+            let args = if fields.is_empty() {
+                Value::empty_record(None)
+            } else {
+                arguments::read(arguments, fields)?
+            };
+            root.push(("args", args));
+        }
+        if self.time {
+            let time = Clockwork::at(environment.now, zone);
+            root.push((
+                "time",
+                record([
+                    ("now", extension(RestrictedExpression::new_datetime(&time.instant), "/time/now")?),
+                    ("hour", Value::from(time.hour)),
+                    ("minute", Value::from(time.minute)),
+                    ("weekday", Value::from(time.weekday)),
+                    ("date", Value::from(time.date.as_str())),
+                    ("zone", Value::from(time.zone)),
+                ]),
+            ));
+        }
+        if self.network {
+            let ip = RestrictedExpression::new_ip(environment.ip.to_string());
+            root.push(("network", record([("ip", extension(ip, "/network/ip")?)])));
+        }
+        if self.plan {
+            let mut plan = vec![("strategy", Value::from(environment.plan.strategy))];
+            plan.extend(environment.plan.account.map(|account| ("account", Value::from(account))));
+            root.push(("plan", record(plan)));
+        }
+        if self.conversation {
+            root.push(("conversation", record([("source", Value::from(environment.conversation_source))])));
+        }
+        if self.granted {
+            let granted = environment.granted.iter().map(|name| Value::from(name.as_ref()));
+            root.push(("granted", Value::set(granted, None)));
+        }
+        match record(root).value {
+            ValueKind::Record(fields) => Ok(Context::Value(fields)),
+            ValueKind::Lit(_) | ValueKind::Set(_) | ValueKind::ExtensionValue(_) => Ok(Context::empty()),
+        }
+    }
+}
+
+fn fields(reads: &Reads, types: &Record) -> Vec<(Box<str>, Want)> {
+    let whole = Reads { whole: true, ..Reads::default() };
+    types
+        .iter()
+        .filter_map(|(name, field)| {
+            let reads = if reads.whole { &whole } else { reads.inner.get(name.as_str())? };
+            Some((name.as_str().into(), Want { kind: kind(reads, &field.ty), nullable: field.nullable }))
+        })
+        .collect()
+}
+
+fn kind(reads: &Reads, ty: &Type) -> Kind {
+    if let Type::Record(types) = ty {
+        return Kind::Record(fields(reads, types));
+    }
+    if !reads.whole && reads.inner.is_empty() {
+        return Kind::Presence;
+    }
+    match ty {
+        Type::Boolean => Kind::Boolean,
+        Type::Long => Kind::Long,
+        Type::Decimal => Kind::Decimal,
+        Type::Text => Kind::Text,
+        Type::Set(element) => {
+            let whole = Reads { whole: true, ..Reads::default() };
+            Kind::Set(Box::new(Want { kind: kind(&whole, element), nullable: false }))
+        }
+        Type::Record(_) => Kind::Presence,
+    }
+}
+
+fn record<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    Value::record(fields, None)
+}
+
+fn decimal(ten_thousandths: i64) -> Option<Value> {
+    let text = RestrictedExpression::new_decimal(decimal_text(ten_thousandths));
+    extension(text, "").ok()
+}
+
+/// Has Cedar make one of its own values. It refuses none that this crate writes; if it did, the call is denied.
+fn extension(expression: RestrictedExpression, pointer: &str) -> Result<Value, Unrepresentable> {
+    let expression: &cedar_policy_core::ast::RestrictedExpr = expression.as_ref();
+    RestrictedEvaluator::new(Extensions::all_available())
+        .interpret(expression.as_borrowed())
+        .map_err(|_| Unrepresentable { pointer: pointer.to_owned(), reason: "Cedar has no such value" })
+}
