@@ -23,12 +23,7 @@ impl Ground {
     /// The ground of this checkout.
     pub(crate) fn here() -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no workspace")?;
-        let text = shell::command("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(root)
-            .output()
-            .context("running cargo metadata")?;
-        let metadata: Value = serde_json::from_slice(&text.stdout).context("reading cargo metadata")?;
+        let metadata = metadata(root)?;
         let target =
             metadata.get("target_directory").and_then(Value::as_str).context("no target directory")?;
         let target = PathBuf::from(target);
@@ -40,4 +35,15 @@ impl Ground {
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
+}
+
+/// `cargo metadata` of the workspace in `folder`, without dependencies.
+pub(crate) fn metadata(folder: &Path) -> anyhow::Result<Value> {
+    let text = shell::command("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(folder)
+        .output()
+        .context("running cargo metadata")?;
+    serde_json::from_slice(&text.stdout)
+        .with_context(|| format!("reading cargo metadata of {}", folder.display()))
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask soak`: the counts that are too long for every change.
 
 use anyhow::Context as _;
+use serde_json::Value;
 
-use crate::ground::Ground;
+use crate::ground::{self, Ground};
 use crate::{shell, test};
 
 /// How long is long.
@@ -44,16 +45,11 @@ pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The names in `fuzz/fuzz_targets`.
+/// The names of the fuzz targets.
 fn fuzz_targets(ground: &Ground) -> anyhow::Result<Vec<String>> {
-    let folder = ground.root.join("fuzz/fuzz_targets");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-        }
-    }
-    names.sort();
-    Ok(names)
+    let list =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let found = ground::metadata(&ground.root.join("fuzz"))?;
+    let targets = list(&found, "packages").into_iter().flat_map(|package| list(&package, "targets"));
+    Ok(targets.filter_map(|target| Some(target.get("name")?.as_str()?.to_owned())).collect())
 }

@@ -18,9 +18,9 @@ use crate::shell;
 pub(crate) fn run(ground: &Ground) -> anyhow::Result<()> {
     let files = tracked(ground)?;
     let mut faults = rooms::check(ground)?;
-    faults.extend(files::check(ground, &files));
+    faults.extend(files::check(ground, &files)?);
     faults.extend(links::check(ground, &files)?);
-    faults.extend(fresh(ground)?);
+    faults.extend(fresh(ground).unwrap_or_else(|error| vec![format!("generated files: {error:#}")]));
     faults.iter().for_each(|fault| shell::say(&format!("   {fault}")));
     if faults.is_empty() { Ok(()) } else { bail!("{} untidy things", faults.len()) }
 }

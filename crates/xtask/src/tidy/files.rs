@@ -1,11 +1,11 @@
 //! Files by name and content: no dead Rust file, no name that says nothing, no path of somebody's machine.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::ground::Ground;
+use crate::ground::{self, Ground};
 use crate::shell;
 
 /// Names that say nothing about what a file does.
@@ -14,11 +14,11 @@ const EMPTY_NAMES: [&str; 12] = [
     "shared",
 ];
 
-pub(super) fn check(ground: &Ground, files: &[String]) -> Vec<String> {
+pub(super) fn check(ground: &Ground, files: &[String]) -> anyhow::Result<Vec<String>> {
     let mut faults: Vec<_> = files.iter().filter_map(|file| empty_name(file)).collect();
-    faults.extend(dead(ground, files));
+    faults.extend(dead(ground, files)?);
     faults.extend(machine_paths(ground, files));
-    faults
+    Ok(faults)
 }
 
 pub(super) fn empty_name(file: &str) -> Option<String> {
@@ -27,48 +27,81 @@ pub(super) fn empty_name(file: &str) -> Option<String> {
 }
 
 /// Rust files that no target of cargo reaches.
-fn dead(ground: &Ground, files: &[String]) -> Vec<String> {
-    let roots = roots(ground, files);
+fn dead(ground: &Ground, files: &[String]) -> anyhow::Result<Vec<String>> {
+    let roots = roots(ground)?;
     let mut reached = BTreeSet::new();
     let mut open: Vec<PathBuf> = roots.iter().cloned().collect();
     while let Some(file) = open.pop() {
         let Ok(text) = std::fs::read_to_string(ground.root.join(&file)) else { continue };
         let beside = file.parent().unwrap_or(Path::new("")).to_owned();
         // The modules of a crate root lie beside it, those of another file in the folder of its name.
-        let folder =
-            if roots.contains(&file) { beside } else { beside.join(file.file_stem().unwrap_or_default()) };
+        let below = if roots.contains(&file) {
+            beside.clone()
+        } else {
+            beside.join(file.file_stem().unwrap_or_default())
+        };
         if reached.insert(file) {
-            open.extend(modules(&text).iter().map(|name| folder.join(format!("{name}.rs"))));
+            open.extend(modules(&text).into_iter().map(|module| match module {
+                Module::Named(name) => below.join(format!("{name}.rs")),
+                Module::At(path) => resolved(&beside.join(path)),
+            }));
         }
     }
     let dead = files.iter().filter(|file| file.ends_with(".rs") && !reached.contains(Path::new(file)));
-    dead.map(|file| format!("{file}: no crate reaches it")).collect()
+    Ok(dead.map(|file| format!("{file}: no crate reaches it")).collect())
 }
 
-/// The files that cargo starts from, and the fuzz targets, which are a workspace of their own.
-fn roots(ground: &Ground, files: &[String]) -> BTreeSet<PathBuf> {
+/// The files that cargo starts from, relative to the checkout; the fuzz targets are a workspace of their own.
+fn roots(ground: &Ground) -> anyhow::Result<BTreeSet<PathBuf>> {
     let list =
         |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let source = |target: &Value| {
         let path = Path::new(target.get("src_path")?.as_str()?);
         path.strip_prefix(&ground.root).ok().map(Path::to_owned)
     };
-    let targets =
-        list(&ground.metadata, "packages").into_iter().flat_map(|package| list(&package, "targets"));
-    let fuzz = files.iter().filter(|file| file.starts_with("fuzz/fuzz_targets/")).map(PathBuf::from);
-    targets.filter_map(|target| source(&target)).chain(fuzz).collect()
+    let packages = [ground.metadata.clone(), ground::metadata(&ground.root.join("fuzz"))?];
+    let targets = packages.iter().flat_map(|found| list(found, "packages")).flat_map(|p| list(&p, "targets"));
+    Ok(targets.filter_map(|target| source(&target)).collect())
 }
 
-/// The names in `mod name;` items.
-pub(super) fn modules(text: &str) -> Vec<String> {
-    let item = |line: &str| {
-        let line = line.trim_start();
-        let line =
+/// Where a module lies.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Module {
+    /// `mod name;`
+    Named(String),
+    /// `#[path = "…"] mod name;`, relative to the folder of the file.
+    At(String),
+}
+
+/// The `mod name;` items of a file.
+pub(super) fn modules(text: &str) -> Vec<Module> {
+    let mut path = None;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(given) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+            path = Some(given.to_owned());
+            continue;
+        }
+        let item =
             line.strip_prefix("pub").map_or(line, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
-        let name = line.strip_prefix("mod ")?.strip_suffix(';')?;
-        Some(name.trim().to_owned())
-    };
-    text.lines().filter_map(item).collect()
+        if let Some(name) = item.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+            found.push(path.take().map_or_else(|| Module::Named(name.to_owned()), Module::At));
+        }
+    }
+    found
+}
+
+/// A relative path without its `..`.
+fn resolved(path: &Path) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            whole.pop();
+        } else {
+            whole.push(part);
+        }
+    }
+    whole
 }
 
 /// Texts that name this checkout or this person's home; a lock file that names a registry's host.
