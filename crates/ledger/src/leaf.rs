@@ -194,8 +194,6 @@ words!(
         ServerReady = "server_ready",
         /// A capability or extension was declared that the gateway does not carry.
         ExtensionStripped = "extension_stripped",
-        /// A session of the older era was ended by its client, by revocation or by drain.
-        SessionEnded = "session_ended",
     }
 );
 

@@ -4,7 +4,7 @@
 //! header  magic[8]  node[16]  first sequence u64  created i64 (ms)  zero[20]  crc32 u32 of the 60 bytes before
 //! frame   length u32   crc32 u32 of length and payload   payload[length] = {"seq":N,…}
 //! ```
-//! Integers are little-endian. A payload is UTF-8 JSON, so it holds no byte below 0x09 and no frame can hide in
+//! Integers are little-endian. A payload is JSON and holds no NUL, which every length does, so no frame can hide in
 //! another: after damage the next frame is found again, and that tells damage in the middle from a torn end.
 
 use crate::LEAF_BYTES;

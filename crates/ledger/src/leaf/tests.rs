@@ -306,3 +306,17 @@ fn unknown_fields_are_passed_over_and_unknown_kinds_are_not() {
     );
     assert!(matches!(decode(with("intent").as_bytes()), Err(DecodeError::Missing("decision"))));
 }
+
+#[test]
+fn every_word_of_the_record_is_documented() {
+    let document = include_str!("../../../../docs/audit-record.md");
+    let words = ConversationSource::ALL
+        .iter()
+        .map(|word| word.as_str())
+        .chain(Named::ALL.iter().map(|word| word.as_str()))
+        .chain(Attempt::ALL.iter().map(|word| word.as_str()))
+        .chain(What::ALL.iter().map(|word| word.as_str()));
+    for word in words {
+        assert!(document.contains(&format!("`{word}`")), "{word} is not in docs/audit-record.md");
+    }
+}
