@@ -267,6 +267,32 @@ async fn a_body_over_its_bound_is_refused() {
     assert!(matches!(error, crate::body::CollectError::TooLong(1000)), "{error:?}");
 }
 
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_taken_for_whole() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    ] {
+        let (address, _) = server(move |mut stream| async move {
+            read_request(&mut stream).await.unwrap();
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        })
+        .await;
+        let client = client();
+        let answer = client.send(&local(&client, address), post("/")).await.unwrap();
+        let error = crate::collect(answer.into_body(), 1000).await.err().unwrap();
+        assert!(matches!(error, crate::body::CollectError::Broken(_)), "{error:?}");
+    }
+    // Without a length, the close is the end (RFC 9112 §6.3).
+    let (address, _) = server(|mut stream| async move {
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").await.unwrap();
+    })
+    .await;
+    let client = client();
+    assert_eq!(text(client.send(&local(&client, address), post("/")).await.unwrap()).await, "hello");
+}
+
 /// A client whose name service gives the scripted answers.
 fn scripted(answers: &[&[&str]]) -> Client {
     let mut client = client();
