@@ -222,7 +222,11 @@ impl Upstreams {
     /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
     pub(crate) async fn exchange(&self, out: Outbound) -> Result<Exchange, UpstreamError> {
         let server = self.server(&out.server)?;
-        let limit = out.deadline;
+        let limit = match out.method {
+            // A subscription lives as long as its listener.
+            Method::SubscriptionsListen => out.deadline,
+            _ => out.deadline.min(server.timeout()),
+        };
         let sent = AtomicBool::new(false);
         let mut deadline = Box::pin(tokio::time::sleep(limit));
         let opened = {

@@ -70,6 +70,11 @@ impl Server {
         *self.config == *config
     }
 
+    /// How long one call may take here.
+    pub(super) fn timeout(&self) -> Duration {
+        self.config.timeout
+    }
+
     pub(super) fn spoken(&self) -> Spoken {
         self.eras.spoken()
     }
