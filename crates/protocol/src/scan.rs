@@ -1,8 +1,12 @@
-//! The one strict pass over JSON text (RFC 8259), and the shallow walk over text that has passed it.
+//! The one strict pass over JSON text (RFC 8259); `walk` is the shallow one over text that has passed it.
 //!
 //! Strict means: UTF-8, the grammar to the letter, no lone surrogate, no repeated key at any level (keys
 //! compared unescaped), bounded depth and number of values. A longer text than another parser would read,
 //! or one that two parsers would read differently, does not get past here.
+
+mod walk;
+
+pub(crate) use walk::{elements, members};
 
 use std::borrow::Cow;
 
@@ -392,108 +396,4 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     }
     let rest = bytes.get(count..).unwrap_or_default();
     count + rest.iter().take_while(|byte| **byte >= 0x20 && **byte != b'"' && **byte != b'\\').count()
-}
-
-/// The members of an object that has passed the strict pass, offsets from its first byte.
-pub(crate) fn members(text: &[u8]) -> Option<Vec<Entry>> {
-    let mut walk = Walk { text, at: 0 };
-    walk.open(b'{')?;
-    let mut entries = Vec::with_capacity(8);
-    while walk.peek()? != b'}' {
-        let (key, escaped) = walk.string()?;
-        walk.until_value();
-        let value = walk.skip()?;
-        entries.push(Entry { key, escaped, value });
-        walk.until_value();
-    }
-    Some(entries)
-}
-
-/// The elements of an array that has passed the strict pass.
-pub(crate) fn elements(text: &[u8]) -> Option<Vec<Span>> {
-    let mut walk = Walk { text, at: 0 };
-    walk.open(b'[')?;
-    let mut spans = Vec::new();
-    while walk.peek()? != b']' {
-        spans.push(walk.skip()?);
-        walk.until_value();
-    }
-    Some(spans)
-}
-
-/// A walk over text that is known to be JSON.
-struct Walk<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl Walk<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn open(&mut self, bracket: u8) -> Option<()> {
-        if self.peek()? != bracket {
-            return None;
-        }
-        self.at += 1;
-        self.until_value();
-        Some(())
-    }
-
-    /// Over whitespace, commas and colons.
-    fn until_value(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t' | b',' | b':') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn string(&mut self) -> Option<(Span, bool)> {
-        self.at += 1;
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += memchr::memchr2(b'"', b'\\', self.text.get(self.at..)?)?;
-            if self.peek()? == b'"' {
-                let span = Span { start, end: self.at };
-                self.at += 1;
-                return Some((span, escaped));
-            }
-            escaped = true;
-            self.at += 2;
-        }
-    }
-
-    fn skip(&mut self) -> Option<Span> {
-        let start = self.at;
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.string()?;
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    self.at += 1;
-                }
-                b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' => self.at += 1,
-                _ => self.scalar(),
-            }
-            if depth == 0 {
-                return Some(Span { start, end: self.at });
-            }
-        }
-    }
-
-    fn scalar(&mut self) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        self.at += rest
-            .iter()
-            .take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
-            .count();
-    }
 }
