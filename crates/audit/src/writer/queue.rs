@@ -178,6 +178,17 @@ impl Shared {
         }
     }
 
+    /// Whether the leaf has come that far. Takes no lock.
+    pub(super) fn is_settled(&self, sequence: u64, epoch: u64, depth: Depth) -> bool {
+        let mark = match depth {
+            Depth::Written => &self.written,
+            Depth::Durable => &self.durable,
+        };
+        // INVARIANT: the mark is read before the epoch. A number given out again passes the mark only after the
+        // epoch has moved on, so an old ticket never takes the new leaf for its own.
+        mark.load(Ordering::Acquire) >= sequence && self.epoch.load(Ordering::Acquire) == epoch
+    }
+
     /// Settles a ticket or registers its waker.
     pub(super) fn poll(
         &self,
@@ -186,15 +197,6 @@ impl Shared {
         depth: Depth,
         waker: &Waker,
     ) -> Poll<Result<(), AppendError>> {
-        let mark = match depth {
-            Depth::Written => &self.written,
-            Depth::Durable => &self.durable,
-        };
-        // INVARIANT: the mark is read before the epoch. A number given out again passes the mark only after the
-        // epoch has moved on, so an old ticket never takes the new leaf for its own.
-        if mark.load(Ordering::Acquire) >= sequence && self.epoch.load(Ordering::Acquire) == epoch {
-            return Poll::Ready(Ok(()));
-        }
         let mut queue = self.lock();
         if queue.epoch != epoch {
             return Poll::Ready(queue.verdict(sequence, epoch, depth));

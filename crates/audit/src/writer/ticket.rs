@@ -27,13 +27,13 @@ impl Ticket {
 
     /// Waits until write(2) has taken the leaf. An error means that it is not on record. Cancel safe.
     pub async fn written(&mut self) -> Result<(), AppendError> {
-        Wait { ticket: self, depth: Depth::Written, waiting: false }.await
+        Wait::new(self, Depth::Written).await
     }
 
     /// Waits until fdatasync(2) has covered the leaf. An error means that it may or may not be on record.
     /// Cancel safe.
     pub async fn durable(&mut self) -> Result<(), AppendError> {
-        Wait { ticket: self, depth: Depth::Durable, waiting: false }.await
+        Wait::new(self, Depth::Durable).await
     }
 }
 
@@ -46,7 +46,23 @@ impl std::fmt::Debug for Ticket {
 struct Wait<'t> {
     ticket: &'t mut Ticket,
     depth: Depth,
-    waiting: bool,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    New,
+    /// Has let the other tasks of this thread go first. What they append is in the same write, and those who come
+    /// back to a finished write need no waker: most waits under load. Costs 0.1 µs when there is nobody else.
+    Yielded,
+    /// Has its waker registered.
+    Waiting,
+}
+
+impl<'t> Wait<'t> {
+    fn new(ticket: &'t mut Ticket, depth: Depth) -> Self {
+        Self { ticket, depth, step: Step::New }
+    }
 }
 
 impl Future for Wait<'_> {
@@ -54,15 +70,24 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Ticket { shared, sequence, epoch } = &*self.ticket;
+        if shared.is_settled(*sequence, *epoch, self.depth) {
+            self.step = Step::Yielded;
+            return Poll::Ready(Ok(()));
+        }
+        if self.step == Step::New {
+            self.step = Step::Yielded;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let polled = shared.poll(*sequence, *epoch, self.depth, context.waker());
-        self.waiting = polled.is_pending();
+        self.step = if polled.is_pending() { Step::Waiting } else { Step::Yielded };
         polled
     }
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if self.waiting {
+        if self.step == Step::Waiting {
             self.ticket.shared.forget(self.ticket.sequence, self.ticket.epoch, self.depth);
         }
     }
