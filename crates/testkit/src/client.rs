@@ -142,6 +142,13 @@ impl Caller {
         self.bare(Method::DELETE, "")
     }
 
+    /// What a browser would see at a path.
+    pub async fn get(&self, path: &str) -> Reply {
+        let mut request = self.bare(Method::GET, "");
+        *request.uri_mut() = path.parse().unwrap();
+        self.send(request).await
+    }
+
     fn bare(&self, method: Method, body: impl Into<Bytes>) -> Request<Bytes> {
         let mut request = Request::new(body.into());
         *request.method_mut() = method;

@@ -14,11 +14,13 @@
 )]
 
 mod client;
+mod gateway;
 mod idp;
 mod patience;
 mod upstream;
 
 pub use client::{Caller, Era, Line, Reply, Stream, raw};
+pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};
 pub use idp::{FakeIdp, Key, Token};
 pub use patience::{eventually, soon};
 pub use upstream::{Act, FakeUpstream, Seen, tool};

@@ -47,6 +47,11 @@ impl Line {
         drop(self.0.write_all(bytes).await);
     }
 
+    /// Says that nothing more will be written.
+    pub async fn end(&mut self) {
+        drop(self.0.shutdown().await);
+    }
+
     /// Reads until the other side closes, and takes that for a response; status 0 if it is none.
     pub async fn reply(&mut self) -> Reply {
         let mut text = Vec::new();

@@ -1,0 +1,27 @@
+//! The whole house from outside: journeys, named attacks, what breaks and what must not break with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod house {
+    mod bad_requests;
+    mod bad_servers;
+    mod bed;
+    mod canary;
+    mod fail_closed;
+    mod full_disk;
+    mod http_faults;
+    mod identity;
+    mod invisible;
+    mod journeys;
+    mod killed;
+    mod lists;
+    mod matrix;
+    mod reload;
+    mod sessions;
+}

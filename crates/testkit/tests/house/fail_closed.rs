@@ -1,0 +1,101 @@
+//! Each thing the gateway depends on, broken in turn: what cannot be decided, recorded or reached is refused.
+
+use super::bed::{UP, bed, bed_with, code, served};
+use serde_json::json;
+use testkit::{FakeIdp, FakeUpstream, Setup, clock};
+
+#[tokio::test]
+async fn without_the_issuers_keys_nobody_is_let_in() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::start().await;
+    idp.down(true);
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2003"), "{}", reply.text());
+    assert!(up.calls().is_empty());
+    // It heals as soon as the issuer does, within the rate at which keys are asked for.
+    idp.down(false);
+    let healed = testkit::eventually("keys", || async {
+        let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({"text": "in"})).await;
+        reply.is_success().then_some(reply)
+    });
+    served(&healed.await, "in");
+}
+
+#[tokio::test]
+async fn a_policy_that_errs_denies() {
+    // `amount` is optional: reading it without `has` is refused by validation, so overflow is what is left.
+    let text = r#"@id("errs") forbid (principal, action == Action::"up/write", resource)
+        when { context.args has amount && context.args.amount * 1000000 > 5 };"#;
+    let bed = bed_with(|setup| setup.policy("errs", text)).await;
+    let caller = bed.caller("alice");
+    served(&caller.call("write", json!({"amount": 0})).await, "0");
+    let reply = caller.call("write", json!({"amount": i64::MAX})).await;
+    assert!(!reply.is_success(), "{}", reply.text());
+    assert_eq!(bed.up.calls().len(), 1);
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn policies_that_do_not_parse_keep_a_gateway_from_starting() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::start().await;
+    let refused = Setup::trusting(&idp).server("up", &up).policy("bad", "permit (").try_start().await.err().unwrap();
+    assert!(refused.to_string().contains("bad.cedar"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_folder_of_policies_that_vanishes_leaves_the_last_good_ones() {
+    let bed = bed().await;
+    bed.gateway.remove_policies();
+    assert!(bed.gateway.reload().await.is_err());
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn a_missing_credential_sends_nothing() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("key");
+    std::fs::write(&secret, "sesame\n").unwrap();
+    let server = json!({
+        "http": {"url": up.url(), "allow_loopback": true, "headers": {"X-Api-Key": {"from_file": secret}}},
+        "impact": {"tools": {"echo": "read"}},
+    });
+    let gateway = Setup::trusting(&idp).set(&["servers", "up"], server).start().await;
+    let caller = gateway.caller(&idp, "alice", UP);
+    served(&caller.call("echo", json!({"text": "with key"})).await, "with key");
+    let seen = up.seen().into_iter().rfind(|seen| String::from_utf8_lossy(&seen.body).contains("with key")).unwrap();
+    assert_eq!(seen.headers["x-api-key"], "sesame");
+    std::fs::remove_file(&secret).unwrap();
+    let before = up.calls().len();
+    let reply = caller.call("echo", json!({"text": "without"})).await;
+    assert!(!reply.is_success(), "{}", reply.text());
+    assert_eq!(up.calls().len(), before);
+    assert!(!reply.text().contains("sesame") && !reply.text().contains(secret.to_str().unwrap()), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn the_record_of_another_process_is_not_written() {
+    let data = tempfile::tempdir().unwrap();
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::start().await;
+    let setup = || Setup::trusting(&idp).server("up", &up).data_dir(data.path());
+    let _first = setup().start().await;
+    assert!(setup().try_start().await.is_err(), "two gateways wrote one record");
+}
+
+#[tokio::test]
+async fn a_private_address_is_not_reached_unless_allowed() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::start().await;
+    // The name resolves to loopback, which the server's entry does not allow.
+    let url = up.url().replace("127.0.0.1", "localhost.localdomain");
+    let gateway = Setup::trusting(&idp).set(&["servers", "up"], json!({"http": {"url": url}})).try_start().await;
+    if let Ok(gateway) = gateway {
+        let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({})).await;
+        assert!(!reply.is_success(), "{}", reply.text());
+    }
+    assert!(up.seen().is_empty());
+}

@@ -1,0 +1,258 @@
+//! Who is let in: the forged, the foreign and the stale are not (design, identity).
+
+use super::bed::{SHARED, UP, bed, bed_with, code, served};
+use serde_json::{Value, json};
+use testkit::{Caller, FakeIdp, Key, Reply, Setup, Token, clock};
+
+type Forgery = (&'static str, Box<dyn Fn(&Token) -> String>);
+
+/// Tokens that look good in every respect but one.
+fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> Vec<Forgery> {
+    fn forged(name: &'static str, forge: impl Fn(&Token) -> String + 'static) -> Forgery {
+        (name, Box::new(forge))
+    }
+    fn changed(name: &'static str, change: impl Fn(Token) -> Token + 'static) -> Forgery {
+        forged(name, move |good| change(good.clone()).sign())
+    }
+    let hour = 3600;
+    let now = clock().now().seconds();
+    let foreign_url = foreign.issuer().to_owned();
+    let (foreign_key, ec_id, rsa_id) = (foreign.key("ES256"), ec.id.clone(), rsa.id.clone());
+    let public = rsa.public().to_string().into_bytes();
+    let modulus = rsa.public()["n"].as_str().unwrap().as_bytes().to_vec();
+    let embedded = Key::es256("embedded");
+    vec![
+        changed("expired", move |token| token.claim("exp", now - 120)),
+        changed("not valid yet", move |token| token.claim("nbf", now + hour)),
+        changed("issued in the future", move |token| token.claim("iat", now + hour)),
+        changed("good for ten years", move |token| token.claim("exp", now + 10 * 365 * 24 * hour)),
+        changed("without exp", |token| token.without("exp")),
+        changed("with exp as text", |token| token.claim("exp", "4000000000")),
+        changed("for somebody else", |token| token.claim("aud", "https://elsewhere.example/mcp")),
+        changed("for another endpoint of ours", move |token| token.claim("aud", other_endpoint.clone())),
+        changed("for a longer path", |token| token.claim("aud", format!("{}/", token.value("aud").as_str().unwrap()))),
+        changed("for our origin only", |token| {
+            token.claim("aud", token.value("aud").as_str().unwrap().strip_suffix("/mcp").unwrap().to_owned())
+        }),
+        changed("without aud", |token| token.without("aud")),
+        changed("with an empty list for aud", |token| token.claim("aud", json!([]))),
+        changed("with an object for aud", |token| token.claim("aud", json!({"is": token.value("aud")}))),
+        changed("without sub", |token| token.without("sub")),
+        changed("with an empty sub", |token| token.claim("sub", "")),
+        changed("with a number for sub", |token| token.claim("sub", 7)),
+        changed("without client", |token| token.without("client_id")),
+        changed("without tenant", |token| token.without("tenant")),
+        changed("without iss", |token| token.without("iss")),
+        changed("with another issuer's name", move |token| token.claim("iss", foreign_url.clone())),
+        changed("signed by another issuer", move |token| token.by(foreign_key.clone())),
+        changed("signed by an unknown key", |token| token.by(Key::es256("nobody-knows"))),
+        changed("signed by a foreign key under a known id", move |token| token.by(Key::es256(&ec_id))),
+        changed("signed by a key it brings along", move |token| {
+            token.by(embedded.clone()).header("jwk", embedded.public())
+        }),
+        changed("with the address of a key set", |token| {
+            token.by(Key::es256("jku")).header("jku", "https://elsewhere.example/jwks")
+        }),
+        changed("with a critical extension", |token| token.header("crit", json!(["x"])).header("x", 1)),
+        changed("an ID token by its type", |token| token.header("typ", "JWT")),
+        changed("an ID token by its claims", |token| token.claim("nonce", "n").claim("at_hash", "h")),
+        changed("a logout token", |token| token.header("typ", "logout+jwt")),
+        changed("an ID-JAG", |token| token.header("typ", "oauth-id-jag+jwt")),
+        changed("without typ", |token| token.without_header("typ")),
+        changed("bound to a key", |token| token.claim("cnf", json!({"jkt": "x"}))),
+        changed("with an algorithm that is not its key's", |token| token.header("alg", "RS256")),
+        changed("with the id of a key of another kind", move |token| token.header("kid", rsa_id.clone())),
+        forged("with algorithm none", |good| good.clone().header("alg", "none").unsigned()),
+        forged("with algorithm None", |good| good.clone().header("alg", "None").unsigned()),
+        forged("without a signature", Token::unsigned),
+        forged("with the public key for an HMAC secret", move |good| {
+            good.clone().header("alg", "HS256").hmac(&public)
+        }),
+        forged("with the modulus for an HMAC secret", move |good| {
+            good.clone().header("alg", "HS256").hmac(&modulus)
+        }),
+        forged("with a claim twice", |good| {
+            let claims = good.claims();
+            good.sign_claims(&format!("{},\"sub\":\"root\"}}", claims.strip_suffix('}').unwrap()))
+        }),
+        forged("with a list for claims", |good| good.sign_claims("[]")),
+        forged("with claims that are no JSON", |good| good.sign_claims("{")),
+        forged("changed after signing", |good| {
+            let (signed, other) = (good.sign(), good.clone().claim("sub", "root").sign());
+            let payload = |token: &str| token.split('.').nth(1).unwrap().to_owned();
+            signed.replace(&payload(&signed), &payload(&other))
+        }),
+        forged("with four parts", |good| format!("{}.x", good.sign())),
+        forged("cut short", |good| good.sign()[..40].to_owned()),
+        forged("made of nothing", |_| "x".to_owned()),
+        forged("longer than any token", |_| format!("{0}.{0}.{0}", "A".repeat(8000))),
+    ]
+}
+
+/// The refusal is a challenge that says where to start and nothing of the token.
+fn challenged(reply: &Reply, name: &str, token: &str) {
+    assert_eq!(reply.status, 401, "{name}: {}", reply.text());
+    let challenge = reply.headers["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("Bearer ") && challenge.contains("resource_metadata="), "{name}: {challenge}");
+    assert!(challenge.contains("error=\"invalid_token\""), "{name}: {challenge}");
+    assert_eq!(code(reply), "PTN-2002", "{name}");
+    let leaked = token.split('.').filter(|part| part.len() > 10).any(|part| reply.text().contains(part));
+    assert!(!leaked, "{name}: the reply holds the token");
+}
+
+#[tokio::test]
+async fn forged_tokens_are_challenged_and_counted() {
+    let mut bed = bed().await;
+    let foreign = FakeIdp::start(clock()).await;
+    let forgeries =
+        forgeries(&foreign, &bed.idp.key("ES256"), &bed.idp.key("RS256"), bed.gateway.resource(SHARED));
+    let good = bed.gateway.token(&bed.idp, "alice", UP);
+    for (name, forge) in &forgeries {
+        let token = forge(&good);
+        let caller = Caller::new(bed.gateway.address(), UP, Some(token.clone()));
+        let reply = caller.call("echo", json!({"text": "mine"})).await;
+        challenged(&reply, name, &token);
+        bed.bystander_is_served().await;
+    }
+    assert!(bed.up.calls().iter().all(|call| call["params"]["arguments"]["text"] == "still here"));
+    bed.gateway.shutdown().await;
+    let counted: u64 = bed
+        .gateway
+        .record()
+        .iter()
+        .filter(|found| found.leaf["kind"] == "authn_failures")
+        .flat_map(|found| found.leaf["failures"].as_array().unwrap().clone())
+        .map(|row| row["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(counted, forgeries.len() as u64);
+}
+
+#[tokio::test]
+async fn good_tokens_of_every_kind_are_let_in() {
+    let bed = bed().await;
+    let good = bed.gateway.token(&bed.idp, "alice", UP);
+    let audiences = json!(["https://elsewhere.example", good.value("aud")]);
+    for token in [
+        good.clone(),
+        good.clone().by(bed.idp.key("RS256")),
+        good.clone().by(bed.idp.key("EdDSA")),
+        good.clone().claim("aud", audiences),
+        good.clone().header("typ", "application/at+jwt"),
+    ] {
+        let reply = bed.gateway.with_token(UP, &token).call("echo", json!({"text": "in"})).await;
+        served(&reply, "in");
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_one_endpoint_opens_no_other() {
+    let bed = bed_with(|setup| setup.set(&["toolsets", "few"], json!({"tools": ["up/echo"]}))).await;
+    let paths = [SHARED, UP, "/toolsets/few/mcp"];
+    for minted_for in paths {
+        let token = bed.gateway.token(&bed.idp, "alice", minted_for);
+        for path in paths {
+            let reply = bed.gateway.with_token(path, &token).ask("tools/list", json!({})).await;
+            assert_eq!(reply.status, if path == minted_for { 200 } else { 401 }, "{minted_for} at {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_is_refused_even_beside_a_good_one() {
+    let bed = bed().await;
+    let token = bed.gateway.token(&bed.idp, "alice", UP).sign();
+    let caller = bed.caller("alice");
+    for with_header in [false, true] {
+        let mut request = caller.request("tools/list", json!({}));
+        *request.uri_mut() = format!("{UP}?access_token={token}").parse().unwrap();
+        if !with_header {
+            request.headers_mut().remove("authorization");
+        }
+        let reply = caller.send(request).await;
+        assert!(matches!(reply.status, 400 | 401), "{}", reply.text());
+        assert_eq!(code(&reply), "PTN-2001");
+    }
+    assert!(!String::from_utf8_lossy(&bed.gateway.data()).contains(&token));
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_where_to_sign_in() {
+    let bed = bed().await;
+    let stranger = Caller::new(bed.gateway.address(), UP, None);
+    let reply = stranger.call("echo", json!({})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (401, "PTN-2001"));
+    let challenge = reply.headers["www-authenticate"].to_str().unwrap();
+    // RFC 6750 §3.1: no error code for a request without a token.
+    assert!(!challenge.contains("error="), "{challenge}");
+    let url = challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
+    let path = url.strip_prefix(&bed.gateway.resource("")).unwrap().to_owned();
+    for path in [path.as_str(), "/.well-known/oauth-protected-resource/servers/up/mcp"] {
+        let metadata: Value = stranger.get(path).await.json();
+        assert_eq!(metadata["resource"], bed.gateway.resource(UP));
+        assert_eq!(metadata["authorization_servers"], json!([bed.idp.issuer()]));
+    }
+    let root: Value = stranger.get("/.well-known/oauth-protected-resource").await.json();
+    assert_eq!(root["authorization_servers"], json!([bed.idp.issuer()]));
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_a_403_that_names_it() {
+    let bed = bed_with(|setup| setup.set(&["scopes"], json!(["mcp"])).set(&["required_scopes"], json!(["mcp"]))).await;
+    let token = bed.gateway.token(&bed.idp, "alice", UP);
+    served(&bed.gateway.with_token(UP, &token).call("echo", json!({"text": "in"})).await, "in");
+    let reply = bed.gateway.with_token(UP, &token.claim("scope", "other")).call("echo", json!({})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (403, "PTN-2004"));
+    let challenge = reply.headers["www-authenticate"].to_str().unwrap();
+    assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"mcp\""), "{challenge}");
+}
+
+#[tokio::test]
+async fn rotated_keys_are_fetched_once_and_old_ones_forgotten() {
+    let bed = bed().await;
+    let before = bed.gateway.token(&bed.idp, "alice", UP);
+    served(&bed.gateway.with_token(UP, &before).call("echo", json!({"text": "before"})).await, "before");
+    bed.idp.rotate();
+    let after = bed.gateway.token(&bed.idp, "alice", UP);
+    served(&bed.gateway.with_token(UP, &after).call("echo", json!({"text": "after"})).await, "after");
+    let fetches = bed.idp.key_fetches();
+    // Strangers cannot make the gateway fetch again and again.
+    for number in 0..20 {
+        let unknown = after.clone().by(Key::es256(&format!("unknown-{number}")));
+        assert_eq!(bed.gateway.with_token(UP, &unknown).call("echo", json!({})).await.status, 401);
+    }
+    assert!(bed.idp.key_fetches() <= fetches + 1, "{} fetches", bed.idp.key_fetches());
+    // A token by the old key that was never seen is not let in.
+    let stale = before.claim("jti", "never seen before");
+    assert_eq!(bed.gateway.with_token(UP, &stale).call("echo", json!({})).await.status, 401);
+}
+
+#[tokio::test]
+async fn known_keys_outlive_their_issuer_and_unknown_ones_do_not_appear() {
+    let bed = bed().await;
+    bed.bystander_is_served().await;
+    bed.idp.down(true);
+    bed.bystander_is_served().await;
+    let fresh = bed.gateway.token(&bed.idp, "carol", UP).claim("jti", "another");
+    served(&bed.gateway.with_token(UP, &fresh).call("echo", json!({"text": "offline"})).await, "offline");
+    let unknown = fresh.by(Key::es256("unknown"));
+    let refused = bed.gateway.with_token(UP, &unknown).call("echo", json!({})).await;
+    assert!(matches!(refused.status, 401 | 503), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_although_it_is_cached() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = testkit::FakeUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.yaml");
+    std::fs::write(&list, "revoked: []\n").unwrap();
+    let setup = Setup::trusting(&idp).server("up", &up).set(&["revoked_tokens_file"], json!(list));
+    let gateway = setup.start().await;
+    let token = gateway.token(&idp, "alice", UP).claim("jti", "stolen");
+    served(&gateway.with_token(UP, &token).call("echo", json!({"text": "one"})).await, "one");
+    std::fs::write(&list, json!({"revoked": [{"jti": "stolen", "issuer": idp.issuer()}]}).to_string()).unwrap();
+    gateway.reload().await.unwrap();
+    assert_eq!(gateway.with_token(UP, &token).call("echo", json!({})).await.status, 401);
+    served(&gateway.caller(&idp, "bob", UP).call("echo", json!({"text": "two"})).await, "two");
+}

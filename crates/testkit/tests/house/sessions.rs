@@ -1,0 +1,154 @@
+//! Sessions of the older era: sealed, one caller's own, ended for good.
+
+use super::bed::{SHARED, UP, bed, bed_where, code, served};
+use serde_json::json;
+use testkit::{Act, Caller, eventually};
+
+#[tokio::test]
+async fn a_session_lists_calls_pings_and_ends() {
+    let bed = bed().await;
+    let caller = bed.caller("alice").open().await;
+    assert_eq!(caller.tools().await, ["echo", "write"]);
+    served(&caller.call("echo", json!({"text": "in session"})).await, "in session");
+    assert_eq!(caller.ask("ping", json!({})).await.result(), json!({}));
+    assert!(caller.ask("logging/setLevel", json!({"level": "warning"})).await.is_success());
+    assert_eq!(bed.call_on_record("echo").leaf["conversation"]["source"], "session");
+    let left = caller.send(caller.leaving()).await;
+    assert!(matches!(left.status, 200 | 204), "{}", left.text());
+    let after = caller.ask("tools/list", json!({})).await;
+    assert_eq!((after.status, code(&after).as_str()), (404, "PTN-1006"));
+    assert!(bed.gateway.record().iter().any(|found| found.leaf["what"] == "session_ended"));
+}
+
+#[tokio::test]
+async fn a_session_of_another_principal_is_unknown() {
+    let bed = bed().await;
+    let alice = bed.caller("alice").open().await;
+    let stolen = alice.session().to_owned();
+    for (who, path) in [("mallory", UP), ("alice", SHARED)] {
+        let thief = bed.gateway.caller(&bed.idp, who, path);
+        let mut request = thief.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}));
+        for name in ["mcp-protocol-version", "mcp-method"] {
+            request.headers_mut().remove(name);
+        }
+        request.headers_mut().insert("mcp-session-id", stolen.parse().unwrap());
+        let reply = thief.send(request).await;
+        assert_eq!((reply.status, code(&reply).as_str()), (404, "PTN-1006"), "{who} at {path}");
+    }
+    assert_eq!(alice.tools().await, ["echo", "write"]);
+}
+
+#[tokio::test]
+async fn a_session_id_that_was_changed_anywhere_is_unknown() {
+    let bed = bed().await;
+    let alice = bed.caller("alice").open().await;
+    let id = alice.session().to_owned();
+    for place in [0, id.len() / 2, id.len() - 1] {
+        let mut changed = id.clone().into_bytes();
+        changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+        let mut request = alice.request("tools/list", json!({}));
+        request.headers_mut().insert("mcp-session-id", String::from_utf8(changed).unwrap().parse().unwrap());
+        assert_eq!(alice.send(request).await.status, 404, "changed at {place}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_survives_a_restart_and_an_ended_one_stays_ended() {
+    let data = tempfile::tempdir().unwrap();
+    let idp = testkit::FakeIdp::start(testkit::clock()).await;
+    let up = testkit::FakeUpstream::start().await;
+    let address = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let start = || async {
+        let setup = testkit::Setup::trusting(&idp).server("up", &up).data_dir(data.path());
+        setup.set(&["listen", "address"], json!(address)).start().await
+    };
+    let mut gateway = start().await;
+    let kept = gateway.caller(&idp, "alice", UP).open().await;
+    let ended = gateway.caller(&idp, "alice", UP).open().await;
+    ended.send(ended.leaving()).await;
+    gateway.shutdown().await;
+    let _again = start().await;
+    served(&kept.call("echo", json!({"text": "still"})).await, "still");
+    assert_eq!(ended.ask("tools/list", json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn upstream_sessions_are_never_shared() {
+    let bed = bed_where("any", Act::Echo, |setup| setup).await;
+    for user in ["alice", "bob"] {
+        let caller = bed.caller(user).open().await;
+        served(&caller.call("any", json!({"text": user})).await, user);
+    }
+    let session_of = |user: &str| {
+        let seen = bed.up.seen().into_iter().find(|seen| {
+            let body = String::from_utf8_lossy(&seen.body);
+            body.contains("tools/call") && body.contains(user)
+        });
+        seen.unwrap().headers["mcp-session-id"].to_str().unwrap().to_owned()
+    };
+    assert_ne!(session_of("alice"), session_of("bob"));
+}
+
+#[tokio::test]
+async fn a_session_call_is_withdrawn_by_its_notification() {
+    let bed = bed_where("slow", Act::Hang, |setup| setup).await;
+    let caller = bed.caller("alice").open().await;
+    let mut call = caller.message("tools/call", json!({"name": "slow", "arguments": {}}));
+    call["id"] = json!("to-withdraw");
+    let _line = caller.begin(caller.post(&call)).await;
+    bed.up.call_of("slow").await;
+    let withdraw = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "to-withdraw"}});
+    assert_eq!(caller.send(caller.post(&withdraw)).await.status, 202);
+    let outcome = eventually("the outcome", || {
+        std::future::ready(bed.gateway.record_of("slow").pop().and_then(|found| found.outcome))
+    })
+    .await;
+    assert_eq!(outcome["status"], "cancelled", "{outcome}");
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn a_servers_question_reaches_its_caller_and_the_answer_its_server() {
+    let question = Act::Ask("elicitation/create".to_owned(), json!({"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}));
+    let bed = bed_where("ask", question, |setup| setup).await;
+    let caller = bed.caller("alice").capable_of(json!({"elicitation": {}})).open().await;
+    let mut stream = caller.stream(caller.request("tools/call", json!({"name": "ask", "arguments": {}}))).await;
+    let asked = stream.next().await.unwrap();
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"said": "yes"}}});
+    // Somebody else cannot answer it.
+    let mallory = bed.caller("mallory").open().await;
+    mallory.send(mallory.post(&answer)).await;
+    assert_eq!(caller.send(caller.post(&answer)).await.status, 202);
+    let done = stream.next().await.unwrap();
+    assert!(done["result"]["content"][0]["text"].as_str().unwrap().contains("yes"), "{done}");
+    let answers = bed.up.seen().iter().filter(|seen| String::from_utf8_lossy(&seen.body).contains("\"said\"")).count();
+    assert_eq!(answers, 1);
+}
+
+#[tokio::test]
+async fn progress_reaches_who_asked_for_it_under_its_own_token() {
+    let bed = bed_where("steps", Act::Progress(3), |setup| setup).await;
+    for caller in [bed.caller("alice"), bed.caller("bob").open().await] {
+        let params = json!({"name": "steps", "arguments": {}, "_meta": {"progressToken": "mine"}});
+        let reply = caller.ask("tools/call", params).await;
+        let messages = reply.messages();
+        let steps: Vec<_> = messages.iter().filter(|message| message["method"] == "notifications/progress").collect();
+        assert_eq!(steps.len(), 3, "{}", reply.text());
+        assert!(steps.iter().all(|step| step["params"]["progressToken"] == "mine"), "{}", reply.text());
+        assert_eq!(reply.content(), "done");
+    }
+    let calls = bed.up.calls();
+    assert!(calls.iter().all(|call| call["params"]["_meta"]["progressToken"] != "mine"), "tokens are our own upstream");
+}
+
+#[tokio::test]
+async fn an_anonymous_caller_opens_no_session() {
+    let bed = bed().await;
+    let stranger = Caller::new(bed.gateway.address(), UP, None);
+    let mut message = stranger.message("initialize", json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}));
+    message["params"].as_object_mut().unwrap().remove("_meta");
+    let reply = stranger.send(stranger.post(&message)).await;
+    assert_eq!(reply.status, 401);
+    assert!(reply.headers.get("mcp-session-id").is_none());
+}
