@@ -26,8 +26,7 @@ struct Arguments {
     record: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let tokens = std::fs::read_to_string(&arguments.tokens).context("failed to read the tokens")?;
     let config = Config {
@@ -36,8 +35,15 @@ async fn main() -> anyhow::Result<()> {
         tokens: tokens.lines().map(str::to_owned).collect(),
         record: arguments.record,
     };
-    let stop = async {
-        tokio::signal::ctrl_c().await.unwrap_or_default();
+    // The gateway's own choice: one thread does everything if there is one core.
+    let mut runtime = match std::thread::available_parallelism()?.get() {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    serve(config, Arc::new(model::SystemClock::default()), Arc::new(model::SystemDice), stop).await
+    runtime.enable_all().build()?.block_on(async {
+        let stop = async {
+            tokio::signal::ctrl_c().await.unwrap_or_default();
+        };
+        serve(config, Arc::new(model::SystemClock::default()), Arc::new(model::SystemDice), stop).await
+    })
 }
