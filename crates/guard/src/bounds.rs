@@ -67,10 +67,10 @@ impl Bounds {
                 }
                 b'{' | b'[' => {
                     depth += 1;
-                    place.open(*byte == b'[');
                     if depth > self.depth {
                         return Err(format!("nested deeper than {}", self.depth));
                     }
+                    place.open(*byte == b'[');
                     // An empty one holds nothing, any other holds one more than it has commas.
                     let rest = bytes.get(at..).unwrap_or_default().trim_ascii_start();
                     items += usize::from(!matches!(rest.first(), Some(b'}' | b']')));
