@@ -17,7 +17,7 @@ use crate::config::ServerConfig;
 use crate::upstream::Upstreams;
 use arc_swap::ArcSwap;
 use keeper::Keeper;
-use model::{Clock, Code, Dice, Limits, Principal, PrincipalKey, ServerName};
+use model::{Code, Dice, Limits, Principal, PrincipalKey, ServerName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,8 +27,6 @@ use tokio::sync::{Notify, broadcast, watch};
 pub struct CatalogSettings {
     /// The bounds: items per server, and how long discovery may hold up a list.
     pub limits: Limits,
-    /// The clock of events.
-    pub clock: Arc<dyn Clock>,
     /// Spreads refreshes.
     pub dice: Arc<dyn Dice>,
     /// How long a view is served before its server is asked again; a quarter less at random.

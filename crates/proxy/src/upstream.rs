@@ -24,9 +24,8 @@ mod server;
 mod session;
 mod slots;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub(crate) use era::Spoken;
 pub(crate) use exchange::{Exchange, Inbound};
 pub(crate) use fault::{Sent, UpstreamError};
 
@@ -208,7 +207,7 @@ impl Upstreams {
         let table: HashMap<_, _> = table.collect();
         for (name, server) in old.iter() {
             if !table.get(name).is_some_and(|kept| Arc::ptr_eq(kept, server)) {
-                server.end(|_| true);
+                server.retire();
             }
         }
         self.servers.store(Arc::new(table));
@@ -256,11 +255,6 @@ impl Upstreams {
         }
     }
 
-    /// The eras the server is known to speak, or to refuse.
-    pub(crate) fn spoken(&self, server: &ServerName) -> Spoken {
-        self.server(server).map(|server| server.spoken()).unwrap_or_default()
-    }
-
     /// Ends whatever belongs to a client session: upstream sessions are deleted, children end.
     pub(crate) fn end(&self, owner: &Owner) {
         if owner.session.is_none() {
@@ -277,7 +271,7 @@ impl Upstreams {
         self.reaper.abort();
         let servers = self.servers.swap(Arc::default());
         for server in servers.values() {
-            server.end(|_| true);
+            server.retire();
         }
         let work = async { tokio::join!(self.shared.errands.idle(), self.shared.children.ended()) };
         let over = tokio::time::timeout(within, work).await;

@@ -98,6 +98,9 @@ impl Sort {
     }
 }
 
+/// Items by their shared name.
+type Named = HashMap<Arc<str>, Arc<Item>>;
+
 struct Reading<'a> {
     config: &'a ServerConfig,
     dropped: Vec<(Kind, Arc<str>, Arc<str>)>,
@@ -200,12 +203,8 @@ impl Reading<'_> {
     }
 
     /// Shortened names can meet: the later is left out everywhere, so that no name means two things.
-    fn shared(
-        &mut self,
-        kind: Kind,
-        items: Vec<Arc<Item>>,
-    ) -> (Vec<Arc<Item>>, HashMap<Arc<str>, Arc<Item>>) {
-        let mut names: HashMap<Arc<str>, Arc<Item>> = HashMap::with_capacity(items.len());
+    fn shared(&mut self, kind: Kind, items: Vec<Arc<Item>>) -> (Vec<Arc<Item>>, Named) {
+        let mut names = Named::with_capacity(items.len());
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
             if names.contains_key(&item.public_name) {

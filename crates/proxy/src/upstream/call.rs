@@ -53,16 +53,16 @@ pub(super) enum Refusal {
     /// The session is gone; the call was not taken.
     SessionLost,
     /// The server does not speak this era after all; the call was not taken.
-    Era(Probed, UpstreamError),
+    Era(Probed, Box<UpstreamError>),
     /// The mirrored headers do not fit the tool's definition any more (-32020); the call was not taken.
-    Headers(Response),
+    Headers(Box<Response>),
     /// Anything else.
-    Fault(UpstreamError),
+    Fault(Box<UpstreamError>),
 }
 
 impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
-        Self::Fault(error)
+        Self::Fault(Box::new(error))
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn send(
                 }
             }
         }
-        Reply::Stream(_, events) => call.state = State::Stream(Box::new(events)),
+        Reply::Stream(_, events) => call.state = State::Stream(events),
         Reply::Accepted => {
             return Err(UpstreamError::failed("it accepted a request without answering it").into());
         }
@@ -178,22 +178,22 @@ impl HttpCall {
         }
         let Some(response) = said else {
             return Err(if refuses_era(status) && !status.is_server_error() {
-                Refusal::Era(Probed::Session, refused(status))
+                Refusal::Era(Probed::Session, Box::new(refused(status)))
             } else {
-                Refusal::Fault(refused(status))
+                refused(status).into()
             });
         };
         if let Outcome::Error(error) = &response.outcome {
             if error.code == reply::HEADER_MISMATCH {
-                return Err(Refusal::Headers(response));
+                return Err(Refusal::Headers(Box::new(response)));
             }
             if error.code == reply::UNSUPPORTED_VERSION {
-                return Err(Refusal::Era(era::refused(error), refused(status)));
+                return Err(Refusal::Era(era::refused(error), Box::new(refused(status))));
             }
         }
         // An older server that lost its stateless half cannot name the request either.
         if !ours && response.id.is_none() && status == StatusCode::BAD_REQUEST {
-            return Err(Refusal::Era(Probed::Session, refused(status)));
+            return Err(Refusal::Era(Probed::Session, Box::new(refused(status))));
         }
         Ok(Message::Response(response))
     }
@@ -264,7 +264,7 @@ impl HttpCall {
             Ok(Reply::Stream(_, resumed)) => {
                 let resumed = match &self.state {
                     State::Broken(events) => resumed.after(events),
-                    _ => resumed,
+                    _ => *resumed,
                 };
                 self.state = State::Stream(Box::new(resumed));
                 Ok(())

@@ -22,7 +22,7 @@ pub(super) enum Reply {
     /// A whole JSON body, 2xx.
     Json(HeaderMap, Bytes),
     /// An event stream, 2xx.
-    Stream(HeaderMap, Events),
+    Stream(HeaderMap, Box<Events>),
     /// 202 or 204: nothing to read.
     Accepted,
     /// Any other status; the body only if it is JSON and small.
@@ -121,7 +121,7 @@ impl Door {
             Some(kind) if listening => {
                 let lines = matches!(kind, Kind::Json);
                 let events = Events { lines, left: usize::MAX, ..Events::new(answer, self.bounds.bytes) };
-                Ok(Reply::Stream(head.headers, events))
+                Ok(Reply::Stream(head.headers, Box::new(events)))
             }
             Some(Kind::Json) => {
                 let body = net::collect(answer, self.bounds.bytes).await;
@@ -129,7 +129,10 @@ impl Door {
                     .map_err(|error| UpstreamError::failed("its answer could not be read").because(error))?;
                 Ok(Reply::Json(head.headers, body))
             }
-            Some(Kind::Events) => Ok(Reply::Stream(head.headers, Events::new(answer, self.bounds.bytes))),
+            Some(Kind::Events) => {
+                let events = Events::new(answer, self.bounds.bytes);
+                Ok(Reply::Stream(head.headers, Box::new(events)))
+            }
             None => Err(UpstreamError::failed("its answer is neither JSON nor an event stream")),
         }
     }

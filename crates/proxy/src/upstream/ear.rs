@@ -35,7 +35,7 @@ pub(super) async fn run(session: Weak<Session>) {
 }
 
 /// The stream; `None` when there will be none, `Some(None)` when it failed this time.
-async fn open(session: &Weak<Session>, last_id: Option<HeaderValue>) -> Option<Option<Events>> {
+async fn open(session: &Weak<Session>, last_id: Option<HeaderValue>) -> Option<Option<Box<Events>>> {
     let session = session.upgrade()?;
     if session.is_lost() {
         return None;

@@ -47,7 +47,10 @@ pub(super) struct Opened {
 pub(super) enum Wire {
     Http(HttpCall),
     /// The slot keeps the child from being reaped.
-    Child(ChildCall, Arc<Slot<Link>>),
+    Child {
+        call: ChildCall,
+        _slot: Arc<Slot<Link>>,
+    },
 }
 
 /// The way back for the answer to a server's question that came on no call's stream.
@@ -99,7 +102,7 @@ impl Exchange {
                 Some(session) => session.post(response.bytes).await,
                 None => Err(UpstreamError::internal("a stateless server asks no questions")),
             },
-            Wire::Child(call, _) => {
+            Wire::Child { call, .. } => {
                 call.say(response.bytes);
                 Ok(())
             }
@@ -120,7 +123,7 @@ impl Wire {
     async fn next(&mut self) -> Result<Message, UpstreamError> {
         match self {
             Self::Http(call) => call.next().await,
-            Self::Child(call, _) => call.next().await,
+            Self::Child { call, .. } => call.next().await,
         }
     }
 
@@ -131,7 +134,7 @@ impl Wire {
                     session.send_later(message);
                 }
             }
-            Self::Child(call, _) => call.say(message),
+            Self::Child { call, .. } => call.say(message),
         }
     }
 }

@@ -84,9 +84,4 @@ impl UpstreamError {
         }
         text
     }
-
-    /// What a caller may read: fixed text of the code's row, nothing of the server's own.
-    pub(crate) fn public(&self) -> &'static str {
-        self.code.row().map_or("server failed", |row| row.title)
-    }
 }

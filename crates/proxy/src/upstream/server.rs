@@ -3,7 +3,7 @@
 use super::call::{self, Held, HttpCall, Refusal};
 use super::dialect::Dialect;
 use super::door::{Door, Reply, refused};
-use super::era::{self, Eras, Probed, Spoken};
+use super::era::{self, Eras, Probed};
 use super::exchange::{Opened, Wire};
 use super::fault::UpstreamError;
 use super::link::{self, Link};
@@ -75,7 +75,8 @@ impl Server {
         self.config.timeout
     }
 
-    pub(super) fn spoken(&self) -> Spoken {
+    #[cfg(test)]
+    pub(super) fn spoken(&self) -> era::Spoken {
         self.eras.spoken()
     }
 
@@ -85,6 +86,14 @@ impl Server {
             Reach::Http { sessions, .. } => drop(sessions.end(chosen)),
             Reach::Stdio { children, .. } => drop(children.end(chosen)),
             Reach::Nowhere(_) => {}
+        }
+    }
+
+    /// The server has left the configuration: nothing is kept for it.
+    pub(super) fn retire(&self) {
+        self.end(|_| true);
+        if let Reach::Http { door, .. } = &self.reach {
+            door.close_idle();
         }
     }
 
@@ -199,7 +208,7 @@ impl Server {
                 held.slot.forget(&held.session);
                 Ok(Turn::Again(None))
             }
-            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => Err(error),
+            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => Err(*error),
             Err(Refusal::Headers(_)) => Err(UpstreamError::failed("it asks a session for stateless headers")),
         }
     }
@@ -222,18 +231,18 @@ impl Server {
         match refusal {
             Refusal::Era(probed, error) => {
                 self.eras.note_probe(&probed);
-                Ok(Turn::Again(Some(error)))
+                Ok(Turn::Again(Some(*error)))
             }
             Refusal::Headers(response) if out.method == Method::ToolsCall => {
                 match self.fresh_headers(door, out).await {
                     Some(params) => self.again(door, out, &params, sent).await,
-                    None => Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, response)), Box::new(dialect))),
+                    None => Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, *response)), Box::new(dialect))),
                 }
             }
             Refusal::Headers(response) => {
-                Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, response)), Box::new(dialect)))
+                Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, *response)), Box::new(dialect)))
             }
-            Refusal::Fault(error) => Err(error),
+            Refusal::Fault(error) => Err(*error),
             Refusal::SessionLost => Err(UpstreamError::internal("a stateless call has no session")),
         }
     }
@@ -249,8 +258,8 @@ impl Server {
         let dialect = Dialect::new(&self.shared, out, Version::V2026_07_28, None, false)?;
         let wire = match call::send(door, None, &dialect, out, params, sent).await {
             Ok(call) => call,
-            Err(Refusal::Headers(response)) => HttpCall::whole(door, response),
-            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => return Err(error),
+            Err(Refusal::Headers(response)) => HttpCall::whole(door, *response),
+            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => return Err(*error),
             Err(Refusal::SessionLost) => {
                 return Err(UpstreamError::internal("a stateless call has no session"));
             }
@@ -403,7 +412,7 @@ impl Server {
         let request = dialect.request(out);
         sent.store(true, Ordering::Relaxed);
         let call = link.call(dialect.id, request).await?;
-        Ok(Turn::Opened(Wire::Child(call, slot), Box::new(dialect)))
+        Ok(Turn::Opened(Wire::Child { call, _slot: slot }, Box::new(dialect)))
     }
 }
 

@@ -103,3 +103,14 @@ async fn answer(upstreams: &Upstreams, out: Outbound) -> String {
         Err(error) => format!("{}: {} ({:?})", error.code, error.detail(), error.sent),
     }
 }
+
+/// What the gateway believes of a server's eras.
+fn spoken(upstreams: &Upstreams, server: &str) -> era::Spoken {
+    upstreams.server(&name(server)).unwrap().spoken()
+}
+
+/// How much time has gone since the call.
+pub(crate) fn stopwatch() -> impl Fn() -> Duration {
+    let clock = SystemClock::default();
+    move || Duration::from_nanos(clock.ticks())
+}

@@ -179,7 +179,10 @@ async fn converse(
                 }
                 match then {
                     Then::End => stream.write_all(b"0\r\n\r\n").await?,
-                    Then::Silence => return Ok(silent(&mut stream).await),
+                    Then::Silence => {
+                        silent(&mut stream).await;
+                        return Ok(());
+                    }
                     Then::Cut => return Ok(()),
                 }
             }
@@ -203,7 +206,10 @@ async fn converse(
                     }
                 }
             }
-            Say::Hang => return Ok(silent(&mut stream).await),
+            Say::Hang => {
+                silent(&mut stream).await;
+                return Ok(());
+            }
             Say::Cut => return Ok(()),
         }
     }
