@@ -15,6 +15,8 @@ pub struct Config {
     /// Scheme, host and port under which clients reach the gateway, without a trailing slash. The canonical
     /// resource of an endpoint (RFC 8707 §2, RFC 9728 §1.2) is this and the endpoint's path; never the Host header.
     pub public_url: String,
+    /// Whether the listener is bound to a loopback address: loopback names are then served as hosts and origins.
+    pub loopback: bool,
     /// `Host` values served besides the public URL's own and, on a loopback listener, the loopback names.
     pub allowed_hosts: Vec<String>,
     /// `Origin` values of browser clients that may call.
@@ -25,16 +27,12 @@ pub struct Config {
     pub toolsets: BTreeMap<ToolsetName, Arc<Toolset>>,
     /// Every bound of the request path.
     pub limits: Limits,
-    /// The zone in which policies read hours and weekdays (an IANA name).
-    pub zone: Arc<str>,
     /// Whether the record keeps arguments by value besides their digest.
     pub record_arguments: bool,
     /// The `_meta` key under which a client may declare its conversation.
     pub conversation_key: Option<Arc<str>>,
     /// The gap after which calls of one principal and client begin another inferred conversation.
     pub conversation_idle: Duration,
-    /// Scopes named in challenges and in the resource metadata.
-    pub scopes: Vec<Arc<str>>,
 }
 
 /// A named selection of tools, prompts and resources for a role or team.
@@ -156,14 +154,18 @@ mod tests {
         for path in ["/mcp", "/servers/git/mcp", "/toolsets/dev-1/mcp"] {
             assert_eq!(Endpoint::parse(path).unwrap().path(), path);
         }
-        for path in ["/", "/mcp/", "/servers//mcp", "/servers/A/mcp", "/servers/a/b/mcp", "/servers/a", "/x/a/mcp"] {
+        for path in
+            ["/", "/mcp/", "/servers//mcp", "/servers/A/mcp", "/servers/a/b/mcp", "/servers/a", "/x/a/mcp"]
+        {
             assert_eq!(Endpoint::parse(path), None, "{path}");
         }
     }
 
     #[test]
     fn selectors_match_whole_names_or_prefixes() {
-        let set = Toolset { selectors: vec![Selector::parse("git/git_log").unwrap(), Selector::parse("web/*").unwrap()] };
+        let set = Toolset {
+            selectors: vec![Selector::parse("git/git_log").unwrap(), Selector::parse("web/*").unwrap()],
+        };
         let (git, web) = (ServerName::new("git").unwrap(), ServerName::new("web").unwrap());
         assert!(set.selects(&git, "git_log") && !set.selects(&git, "git_log2") && set.selects(&web, "x"));
         for bad in ["git", "/x", "git/", "G/x"] {

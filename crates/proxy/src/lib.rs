@@ -9,29 +9,42 @@ mod house;
 mod pipeline;
 
 mod endpoint;
+mod wellknown;
 
-mod authenticate;
 mod admit;
-mod resolve;
+mod attach;
+mod authenticate;
 mod authorize;
 mod inspect;
 mod record;
-mod attach;
-mod send;
 mod relay;
 mod reply;
+mod resolve;
+mod send;
 
-mod trail;
+mod crowd;
 mod stop;
+mod trail;
 
-mod session;
-mod local;
+mod continuation;
 mod list;
 mod listen;
+mod local;
+mod session;
 
 mod catalog;
 mod config;
+mod rules;
 mod upstream;
+mod watch;
 
+pub use catalog::{
+    Catalog, CatalogEvent, CatalogSettings, CatalogWatch, Change, Item, Kind, ServerView, Snapshot, State,
+};
+pub use config::server::{HttpServer, ImpactRules, StdioServer, Transport};
 pub use config::{Config, ConfigFault, Endpoint, Selector, ServerConfig, Toolset};
 pub use house::{House, Observer, Parts};
+pub use reply::Reply;
+pub use rules::{Current, Rules};
+pub use session::{Ended, EndedError};
+pub use upstream::{UpstreamSettings, Upstreams};

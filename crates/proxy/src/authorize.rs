@@ -1,0 +1,116 @@
+//! Policy decides. Nothing is permitted by default, and an error is a denial.
+
+use crate::house::House;
+use crate::resolve::{Named, Target};
+use crate::stop::{Denied, Refusal, Stop, Why};
+use crate::trail::{Stage, Trail};
+use model::Digest;
+use policy::{ActionName, Decision, DenyReason, Environment};
+use std::sync::Arc;
+
+/// A target that policy permits, and the digest of what it judged.
+pub(crate) struct Permit {
+    target: Target,
+    judged: Digest,
+}
+
+impl Permit {
+    /// The target and the digest of the arguments that were judged.
+    pub(crate) fn into_parts(self) -> (Target, Digest) {
+        (self.target, self.judged)
+    }
+}
+
+/// Asks policy.
+pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Stop> {
+    let rules = house.rules.current();
+    let trail = &mut target.call.trail;
+    let (Some(principal), Some(key), Some(name), Some(judged)) =
+        (trail.principal.clone(), trail.key, trail.item.clone(), trail.arguments)
+    else {
+        return Err(hidden(target, "the request is not resolved"));
+    };
+    trail.revision = Some(rules.revision.digest());
+    let action = match &target.named {
+        Named::Tool(_) => ActionName::Tool(&target.server, &name),
+        Named::Prompt(_) => ActionName::Prompt(&target.server, &name),
+        Named::Resource => ActionName::Resource(&target.server),
+    };
+    let Some(action) = rules.revision.action(&action) else {
+        return Err(hidden(target, "policy does not know this action"));
+    };
+    let subject = rules.subject(key, &principal);
+    let decision =
+        Arc::new(rules.revision.decide(&subject, &action, target.arguments.as_bytes(), &environment(trail)));
+    trail.decision = Some(Arc::clone(&decision));
+    trail.mark(house, Stage::Authorize);
+    match &*decision {
+        Decision::Permit { .. } => Ok(Permit { target, judged }),
+        Decision::Deny(denial) if rules.revision.listable(&subject, &action) => {
+            let why = if denial.obligations.is_empty() {
+                Why::Denied(Denied { message: words(&denial.reason), reason: reason(&denial.reason) })
+            } else {
+                Why::AskFirst(denial.obligations.clone())
+            };
+            Err(Stop::new(target.call.trail, why))
+        }
+        Decision::Deny(denial) => {
+            let reason = format!("not visible to the caller: {}", reason(&denial.reason));
+            Err(hidden(target, &reason))
+        }
+    }
+}
+
+/// The facts of the moment, as policy reads them.
+pub(crate) fn environment(trail: &Trail) -> Environment<'_> {
+    Environment {
+        now: trail.at,
+        ip: trail.peer.ip(),
+        plan: trail.plan.as_deref().map_or(policy::Plan { strategy: "none", account: None }, |plan| {
+            policy::Plan {
+                strategy: plan.strategy().as_str(),
+                account: Some(plan.account()).filter(|account| !account.is_empty()),
+            }
+        }),
+        conversation_source: trail
+            .conversation
+            .as_ref()
+            .map_or("inferred", |conversation| conversation.source.as_str()),
+        granted: &[],
+    }
+}
+
+/// What the caller may not see answers exactly as what is not there.
+fn hidden(target: Target, reason: &str) -> Stop {
+    let what = match &target.named {
+        Named::Tool(_) => "tool",
+        Named::Prompt(_) => "prompt",
+        Named::Resource => "resource",
+    };
+    Stop::refused(target.call.trail, Refusal::unknown(what, &target.shown, reason))
+}
+
+/// What the caller reads: which kind of no, never which rule or value.
+fn words(reason: &DenyReason) -> String {
+    match reason {
+        DenyReason::Forbidden => "a rule forbids this call with these arguments in this context".to_owned(),
+        DenyReason::NoPermit => "no rule permits this call with these arguments in this context".to_owned(),
+        DenyReason::Unrepresentable { pointer, .. } => {
+            format!("the argument at {pointer} cannot be judged exactly")
+        }
+        DenyReason::Error(_) | DenyReason::Withheld => {
+            "the rules for this call cannot be evaluated".to_owned()
+        }
+    }
+}
+
+/// What the operator reads.
+fn reason(reason: &DenyReason) -> Arc<str> {
+    match reason {
+        DenyReason::Forbidden => "a forbid is satisfied".into(),
+        DenyReason::NoPermit => "no permit is satisfied".into(),
+        DenyReason::Error(text) => format!("a rule erred: {text}").into(),
+        DenyReason::Unrepresentable { pointer, reason } => format!("{pointer}: {reason}").into(),
+        DenyReason::Withheld => "a live policy does not validate against the tool".into(),
+    }
+}

@@ -1,0 +1,189 @@
+//! What the stages share: the house they work in. Composed once by `gateway`.
+
+use crate::catalog::{Catalog, CatalogSettings};
+use crate::config::{Config, Endpoint};
+use crate::crowd::Crowd;
+use crate::list;
+use crate::rules::Rules;
+use crate::session::conversation::Inferred;
+use crate::session::{Ended, Sessions};
+use crate::upstream::{UpstreamSettings, Upstreams};
+use crate::watch::Watch;
+use arc_swap::ArcSwap;
+use authn::{Authn, Resource};
+use model::{Clock, Code, Dice, ErrorKind, Sealer};
+use protocol::Bounds;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What `gateway` hands over.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// One protected resource for each endpoint of the configuration.
+    pub resources: BTreeMap<Endpoint, Resource>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+    /// Seals session ids and request state.
+    pub sealer: Arc<Sealer>,
+    /// The memory of ended sessions.
+    pub ended: Ended,
+    /// Who is calling.
+    pub authn: Arc<Authn>,
+    /// The policies in force.
+    pub rules: Arc<Rules>,
+    /// The record.
+    pub audit: audit::Writer,
+    /// The aggregate of failed authentications.
+    pub failures: Arc<audit::Failures>,
+    /// The way out to the servers.
+    pub egress: net::egress::Client,
+    /// Variables every stdio server gets beside its declared ones: PATH and HOME.
+    pub environment: Vec<(String, String)>,
+    /// How long a server's lists are served before it is asked again.
+    pub catalog_refresh: Duration,
+    /// Who is told of every call, for metrics.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Is told how every request ended. Called on the request path: it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// One request ended: its method, server, how (`None` is success), and after how many microseconds.
+    fn ended(
+        &self,
+        method: &'static str,
+        server: Option<&str>,
+        fault: Option<(ErrorKind, Code)>,
+        micros: u32,
+    );
+}
+
+/// The house.
+pub struct House {
+    state: ArcSwap<State>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: Arc<dyn Dice>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) authn: Arc<Authn>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) audit: audit::Writer,
+    pub(crate) failures: Arc<audit::Failures>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) sessions: Sessions,
+    pub(crate) inferred: Inferred,
+    pub(crate) calls: Arc<Crowd>,
+    pub(crate) streams: Arc<Crowd>,
+    pub(crate) views: list::Views,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) draining: watch::Sender<bool>,
+}
+
+/// The configuration and what follows from it; a reload replaces it whole.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) resources: BTreeMap<Endpoint, Resource>,
+    pub(crate) bounds: Bounds,
+    /// What arguments may hold.
+    pub(crate) arguments: guard::Bounds,
+    /// What answers may hold.
+    pub(crate) results: guard::Bounds,
+}
+
+impl State {
+    fn new(config: Config, resources: BTreeMap<Endpoint, Resource>) -> Self {
+        let limits = &config.limits;
+        let bounds =
+            Bounds { bytes: limits.request_bytes, depth: limits.json_depth, items: limits.json_items };
+        let (arguments, results) = (guard::Bounds::of_arguments(limits), guard::Bounds::of_results(limits));
+        Self { config, resources, bounds, arguments, results }
+    }
+}
+
+impl House {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let limits = &parts.config.limits;
+        let sessions = Sessions::new(Arc::clone(&parts.sealer), parts.ended, limits.sessions);
+        let inferred = Inferred::new(limits.sessions);
+        let settings = UpstreamSettings {
+            limits: limits.clone(),
+            clock: Arc::clone(&parts.clock),
+            dice: Arc::clone(&parts.dice),
+            egress: parts.egress,
+            environment: parts.environment,
+        };
+        let upstreams = Arc::new(Upstreams::new(settings, &parts.config.servers));
+        let watch = Watch {
+            rules: Arc::clone(&parts.rules),
+            audit: parts.audit.clone(),
+            clock: Arc::clone(&parts.clock),
+        };
+        let settings = CatalogSettings {
+            limits: limits.clone(),
+            dice: Arc::clone(&parts.dice),
+            refresh: parts.catalog_refresh,
+            watch: Arc::new(watch),
+        };
+        let catalog = Arc::new(Catalog::start(Arc::clone(&upstreams), &parts.config.servers, settings));
+        Arc::new(Self {
+            state: ArcSwap::from_pointee(State::new(parts.config, parts.resources)),
+            clock: parts.clock,
+            dice: parts.dice,
+            sealer: parts.sealer,
+            authn: parts.authn,
+            rules: parts.rules,
+            audit: parts.audit,
+            failures: parts.failures,
+            upstreams,
+            catalog,
+            sessions,
+            inferred,
+            calls: Crowd::new(),
+            streams: Crowd::new(),
+            views: list::Views::new(),
+            observer: parts.observer,
+            draining: watch::channel(false).0,
+        })
+    }
+
+    /// Puts another configuration in force; requests under way keep the one they began with.
+    pub fn reconfigure(&self, config: Config, resources: BTreeMap<Endpoint, Resource>) {
+        self.upstreams.reload(&config.servers);
+        self.catalog.reload(&config.servers);
+        self.state.store(Arc::new(State::new(config, resources)));
+    }
+
+    /// Ends every stream gracefully, so that the listener can drain. Calls under way go on.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Ends the servers' sessions and children; returns when that is done, or after `within`.
+    pub async fn close(&self, within: Duration) {
+        self.upstreams.close(within).await;
+    }
+
+    /// Calls and streams under way, and sessions with state here.
+    pub fn crowd(&self) -> (usize, usize, usize) {
+        (self.calls.size(), self.streams.size(), self.sessions.size())
+    }
+
+    /// The policies in force.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// What the servers list.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+}

@@ -1,0 +1,79 @@
+//! What servers say unasked to a client session: carried to its GET stream, and its answers back.
+
+use crate::house::House;
+use crate::inspect;
+use crate::reply;
+use crate::session::Live;
+use crate::upstream::{Inbox, Unsolicited};
+use protocol::{Id, Message, Response, frame};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use tokio::sync::mpsc;
+
+/// Messages that may wait for one session.
+const WAITING: usize = 64;
+
+/// The session's inbox; made, with the task that empties it, when it is first needed.
+pub(crate) fn inbox(house: &Arc<House>, session: &Arc<Live>) -> Inbox {
+    session.inbox(|| {
+        let (inbox, mail) = mpsc::channel(WAITING);
+        tokio::spawn(carry(Arc::clone(house), Arc::downgrade(session), mail));
+        inbox
+    })
+}
+
+async fn carry(house: Arc<House>, session: Weak<Live>, mut mail: mpsc::Receiver<Unsolicited>) {
+    let (answered, mut answers) = mpsc::channel::<(Id, Response)>(WAITING);
+    let mut waiting: HashMap<Id, Unsolicited> = HashMap::new();
+    loop {
+        tokio::select! {
+            unsolicited = mail.recv() => {
+                let (Some(unsolicited), Some(session)) = (unsolicited, session.upgrade()) else { return };
+                deliver(&house, &session, unsolicited, &answered, &mut waiting).await;
+            }
+            Some((upstream, response)) = answers.recv() => {
+                if let Some(unsolicited) = waiting.remove(&upstream) {
+                    drop(unsolicited.answer(reply::with_id(&response, upstream)).await);
+                }
+            }
+        }
+    }
+}
+
+async fn deliver(
+    house: &House,
+    session: &Arc<Live>,
+    unsolicited: Unsolicited,
+    answered: &mpsc::Sender<(Id, Response)>,
+    waiting: &mut HashMap<Id, Unsolicited>,
+) {
+    match &unsolicited.message {
+        Message::Notification(notification) => {
+            let fits = notification
+                .params
+                .as_ref()
+                .is_none_or(|params| inspect::answer(&house.state(), params.raw()).is_ok());
+            if fits {
+                session.tell(notification.bytes.clone());
+            }
+        }
+        Message::Request(request) => {
+            let request_id = request.id.clone();
+            let id = session.ask(request_id.clone(), answered.clone());
+            let params = request.params.as_ref().map(|params| params.raw().clone());
+            let told = id
+                .as_ref()
+                .is_some_and(|id| session.tell(frame::request(id, request.method.as_str(), params.as_ref())));
+            match id {
+                Some(_) if told => {
+                    waiting.insert(request_id, unsolicited);
+                }
+                id => {
+                    id.iter().for_each(|id| session.withdraw(id));
+                    drop(unsolicited.answer(reply::cannot_ask(&request_id)).await);
+                }
+            }
+        }
+        Message::Response(_) => {}
+    }
+}

@@ -1,0 +1,292 @@
+//! Intent before effect, outcome after; a stop before it is a reply.
+//!
+//! An [`OpenCall`] is an intent without an outcome. Dropping it, because its caller went away or its task was
+//! cancelled, appends the outcome `cancelled`: an append never blocks.
+
+mod leaf;
+
+use crate::house::House;
+use crate::inspect::Vetted;
+use crate::resolve::Target;
+use crate::stop::{Fault, Stop, Why};
+use crate::trail::{Stage, Trail};
+use audit::{AppendError, Ticket};
+use ledger::{Attempt, Leaf, Outcome, Status};
+use model::{CallId, Code, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A vetted call whose intent is on record: durably, unless it is a plain read.
+pub(crate) struct Recorded {
+    target: Target,
+    open: OpenCall,
+}
+
+impl Recorded {
+    /// Its parts, for `attach`.
+    pub(crate) fn into_parts(self) -> (Target, OpenCall) {
+        (self.target, self.open)
+    }
+}
+
+/// An intent that waits for its outcome.
+pub(crate) struct OpenCall {
+    house: Arc<House>,
+    call: CallId,
+    plain_read: bool,
+    timeout: Duration,
+    /// What is known when the call ends by being dropped.
+    sent: bool,
+    latency: ledger::Latency,
+    settled: bool,
+    method: &'static str,
+    server: Option<model::ServerName>,
+}
+
+/// How a call ended, for its outcome.
+pub(crate) struct Ending<'a> {
+    pub(crate) status: Status,
+    pub(crate) attempt: Attempt,
+    pub(crate) code: Option<Code>,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) upstream: Option<&'a str>,
+    pub(crate) findings: &'a [String],
+    pub(crate) answer_bytes: usize,
+    pub(crate) reply_bytes: usize,
+}
+
+/// Writes the intent.
+pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorded, Stop> {
+    let mut target = vetted.into_target();
+    let timeout = target.call.state.config.limits.record_timeout;
+    let leaf = leaf::intent(&target.call.trail);
+    let appended = leaf.and_then(|leaf| house.audit.append(target.call.trail.at, &Leaf::Intent(leaf)).ok());
+    let Some(ticket) = appended else {
+        return Err(unavailable(target.call.trail, "the intent could not be queued"));
+    };
+    let trail = &target.call.trail;
+    let open = OpenCall {
+        house: Arc::clone(house),
+        call: trail.call,
+        plain_read: target.plain_read,
+        timeout,
+        sent: false,
+        latency: ledger::Latency::default(),
+        settled: false,
+        method: trail.method.map_or("unknown", |method| method.name()),
+        server: trail.server.clone(),
+    };
+    if !target.plain_read
+        && let Err(reason) = wait(ticket, true, timeout).await
+    {
+        let trail = target.call.trail;
+        open.abandon(&reason);
+        return Err(unavailable(trail, &reason));
+    }
+    target.call.trail.mark(house, Stage::Record);
+    Ok(Recorded { target, open })
+}
+
+impl OpenCall {
+    /// From here on the call may have taken effect.
+    pub(crate) fn sending(&mut self) {
+        self.sent = true;
+    }
+
+    /// Writes the outcome and waits until it is written.
+    ///
+    /// # Errors
+    /// The stop that tells the caller what is known: the effect may have happened.
+    pub(crate) async fn settle(mut self, trail: Box<Trail>, ending: Ending<'_>) -> Result<Box<Trail>, Stop> {
+        self.settled = true;
+        self.latency = trail.latency(&self.house);
+        let ticket = self.append(&ending);
+        let told = fault_of(&ending);
+        self.observe(told);
+        let written = match ticket {
+            Ok(ticket) => wait(ticket, false, self.timeout).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match written {
+            Ok(()) => Ok(trail),
+            Err(reason) => {
+                let code = if self.plain_read { Code::RECORD_UNAVAILABLE } else { Code::RECORD_OUTCOME };
+                Err(Stop::fault(trail, ErrorKind::Unavailable, code, reason).settled())
+            }
+        }
+    }
+
+    /// The call ended before anything was sent.
+    pub(crate) async fn not_sent(self, trail: Box<Trail>, kind: ErrorKind, code: Code, reason: &str) -> Stop {
+        self.failed(trail, Attempt::NotSent, kind, code, reason, None).await
+    }
+
+    /// The call failed; the outcome says how far it got.
+    pub(crate) async fn failed(
+        self,
+        trail: Box<Trail>,
+        attempt: Attempt,
+        kind: ErrorKind,
+        code: Code,
+        reason: &str,
+        upstream: Option<&str>,
+    ) -> Stop {
+        let ending = Ending {
+            status: Status::Failed(kind),
+            attempt,
+            code: Some(code),
+            reason: Some(reason),
+            upstream,
+            findings: &[],
+            answer_bytes: 0,
+            reply_bytes: 0,
+        };
+        match self.settle(trail, ending).await {
+            Ok(trail) => Stop::fault(trail, kind, code, reason).settled(),
+            Err(stop) => stop,
+        }
+    }
+
+    /// The intent may or may not be on record; nothing was sent.
+    fn abandon(mut self, reason: &str) {
+        self.settled = true;
+        let kind = ErrorKind::Unavailable;
+        let ending = Ending {
+            status: Status::Failed(kind),
+            attempt: Attempt::NotSent,
+            code: Some(Code::RECORD_UNAVAILABLE),
+            reason: Some(reason),
+            upstream: None,
+            findings: &[],
+            answer_bytes: 0,
+            reply_bytes: 0,
+        };
+        drop(self.append(&ending));
+        self.observe(Some((kind, Code::RECORD_UNAVAILABLE)));
+    }
+
+    fn append(&self, ending: &Ending<'_>) -> Result<Ticket, AppendError> {
+        let outcome = leaf::outcome(self.call, ending, self.latency);
+        self.house.audit.append(self.house.clock.now(), &Leaf::Outcome(outcome))
+    }
+
+    fn observe(&self, fault: Option<(ErrorKind, Code)>) {
+        let server = self.server.as_ref().map(model::ServerName::as_str);
+        self.house.observer.ended(self.method, server, fault, self.latency.total);
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let attempt = if self.sent { Attempt::Unknown } else { Attempt::NotSent };
+        let ending = Ending {
+            status: Status::Failed(ErrorKind::Cancelled),
+            attempt,
+            code: None,
+            reason: Some("the caller withdrew or went away"),
+            upstream: None,
+            findings: &[],
+            answer_bytes: 0,
+            reply_bytes: 0,
+        };
+        drop(self.append(&ending));
+        self.observe(Some((ErrorKind::Cancelled, Code::BUSY)));
+    }
+}
+
+/// Puts what the gateway answered by itself on record: an intent and an outcome, written before the reply.
+pub(crate) async fn local(
+    house: &House,
+    mut trail: Box<Trail>,
+    reply_bytes: usize,
+) -> Result<Box<Trail>, Stop> {
+    let Some(intent) = leaf::intent(&trail) else {
+        return Err(unavailable(trail, "the caller is not known"));
+    };
+    let queued = house.audit.append(trail.at, &Leaf::Intent(intent));
+    trail.mark(house, Stage::Record);
+    let ending = Ending {
+        status: Status::Ok,
+        attempt: Attempt::Local,
+        code: None,
+        reason: None,
+        upstream: None,
+        findings: &[],
+        answer_bytes: 0,
+        reply_bytes,
+    };
+    let latency = trail.latency(house);
+    let outcome = Leaf::Outcome(leaf::outcome(trail.call, &ending, latency));
+    let written = match queued.and_then(|_| house.audit.append(house.clock.now(), &outcome)) {
+        Ok(ticket) => wait(ticket, false, RECORD_TIMEOUT).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let method = trail.method.map_or("unknown", |method| method.name());
+    match written {
+        Ok(()) => {
+            house.observer.ended(method, None, None, latency.total);
+            Ok(trail)
+        }
+        Err(reason) => Err(unavailable(trail, &reason)),
+    }
+}
+
+/// Puts a stop on record before it becomes a reply. A stranger's is counted, under its own quota.
+pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
+    let (kind, code, reason) = stop.why.facts();
+    if stop.is_settled() {
+        return stop;
+    }
+    let Stop { trail, why, .. } = stop;
+    let method = trail.method.map_or("unknown", |method| method.name());
+    let latency = trail.latency(house);
+    house.observer.ended(
+        method,
+        trail.server.as_ref().map(model::ServerName::as_str),
+        Some((kind, code)),
+        latency.total,
+    );
+    let Some(denial) = leaf::denial(&trail, kind, code, reason.as_deref(), latency) else {
+        house.failures.count(trail.peer.ip(), code, None);
+        return Stop { trail, why, settled: true };
+    };
+    let written = match house.audit.append(trail.at, &Leaf::Denial(denial)) {
+        Ok(ticket) => wait(ticket, false, RECORD_TIMEOUT).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let why = match written {
+        Ok(()) => why,
+        Err(reason) => Why::Fault(Fault {
+            kind: ErrorKind::Unavailable,
+            code: Code::RECORD_UNAVAILABLE,
+            reason: reason.into(),
+        }),
+    };
+    Stop { trail, why, settled: true }
+}
+
+async fn wait(mut ticket: Ticket, durable: bool, timeout: Duration) -> Result<(), String> {
+    let on_record = async { if durable { ticket.durable().await } else { ticket.written().await } };
+    match tokio::time::timeout(timeout, on_record).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the record is too slow".to_owned()),
+    }
+}
+
+fn unavailable(trail: Box<Trail>, reason: &str) -> Stop {
+    Stop::fault(trail, ErrorKind::Unavailable, Code::RECORD_UNAVAILABLE, reason)
+}
+
+fn fault_of(ending: &Ending<'_>) -> Option<(ErrorKind, Code)> {
+    match ending.status {
+        Status::Failed(kind) => Some((kind, ending.code.unwrap_or(Code::UPSTREAM_FAILED))),
+        Status::Ok | Status::ToolError | Status::InputRequired | Status::Unknown => None,
+    }
+}
+
+/// How long what is not a call may wait for the record.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(2);

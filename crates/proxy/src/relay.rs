@@ -1,0 +1,37 @@
+//! From the server back to the client: one answer, or a stream whose every frame is inspected and passed on.
+
+mod answer;
+mod question;
+mod stream;
+
+use crate::house::House;
+use crate::reply::Reply;
+use crate::send::{self, Sent};
+use crate::session::UnderWay;
+use crate::stop::Stop;
+use crate::trail::Stage;
+use crate::upstream::Inbound;
+use std::sync::Arc;
+
+/// Waits for the answer. If it comes first and soon, the reply is one JSON object; otherwise a stream.
+pub(crate) async fn relay(
+    house: &Arc<House>,
+    mut sent: Sent,
+    under_way: Option<UnderWay>,
+) -> Result<Reply, Stop> {
+    let patience = sent.call.state.config.limits.keep_alive;
+    match tokio::time::timeout(patience, sent.exchange.next()).await {
+        Ok(Ok(Inbound::Final(outcome))) => {
+            sent.call.trail.mark(house, Stage::Upstream);
+            let id = sent.call.id.clone();
+            let released = answer::release(house, sent, outcome, 0).await?;
+            Ok(released.whole(&id))
+        }
+        Ok(Ok(first)) => Ok(stream::begin(house, sent, Some(first), under_way)),
+        Err(_) => Ok(stream::begin(house, sent, None, under_way)),
+        Ok(Err(error)) => {
+            let upstream = sent.upstream_id();
+            Err(send::failed(sent.call, sent.open, &error, Some(&upstream)).await)
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The final answer of a call: checked, made fit for its client, on record, and then bytes.
+
+use super::question;
+use crate::admit::clip;
+use crate::continuation;
+use crate::house::House;
+use crate::inspect;
+use crate::record::Ending;
+use crate::reply::{self, Reply};
+use crate::send::Sent;
+use crate::stop::Stop;
+use crate::trail::Stage;
+use ledger::{Attempt, Status};
+use model::{Code, ErrorKind};
+use protocol::view::{self, ResultType};
+use protocol::{Era, Id, Members, Method, Outcome, Raw, bridge};
+
+/// An answer that may leave: its outcome is on record.
+pub(super) struct Released {
+    body: Body,
+}
+
+enum Body {
+    Result(Raw),
+    Error(Raw),
+}
+
+impl Released {
+    /// The whole reply.
+    pub(super) fn whole(&self, id: &Id) -> Reply {
+        reply::json(http::StatusCode::OK, self.bytes(id))
+    }
+
+    /// The JSON-RPC response.
+    pub(super) fn bytes(&self, id: &Id) -> bytes::Bytes {
+        match &self.body {
+            Body::Result(result) => protocol::reply::result(id, result.as_bytes()),
+            Body::Error(error) => protocol::reply::passed_error(id, error),
+        }
+    }
+}
+
+/// Checks the answer and writes its outcome. `streamed` bytes went before it.
+pub(super) async fn release(
+    house: &House,
+    mut sent: Sent,
+    outcome: Outcome,
+    streamed: usize,
+) -> Result<Released, Stop> {
+    let checked = check(house, &sent, outcome);
+    sent.call.trail.mark(house, Stage::Release);
+    let upstream = sent.upstream_id();
+    match checked {
+        Ok((body, status, answer_bytes)) => {
+            let length = match &body {
+                Body::Result(raw) | Body::Error(raw) => raw.as_bytes().len(),
+            };
+            let ending = Ending {
+                status,
+                attempt: Attempt::Answered,
+                code: None,
+                reason: None,
+                upstream: Some(&upstream),
+                findings: &[],
+                answer_bytes: answer_bytes.saturating_add(streamed),
+                reply_bytes: length.saturating_add(streamed),
+            };
+            sent.open.settle(sent.call.trail, ending).await?;
+            Ok(Released { body })
+        }
+        Err(reason) => {
+            let (kind, code) = (ErrorKind::Upstream, Code::UPSTREAM_FAILED);
+            Err(sent
+                .open
+                .failed(sent.call.trail, Attempt::Answered, kind, code, &reason, Some(&upstream))
+                .await)
+        }
+    }
+}
+
+fn check(house: &House, sent: &Sent, outcome: Outcome) -> Result<(Body, Status, usize), String> {
+    match outcome {
+        Outcome::Error(error) => {
+            inspect::answer(&sent.call.state, &error.raw).map_err(|finding| finding.to_string())?;
+            let length = error.raw.as_bytes().len();
+            Ok((Body::Error(error.raw), Status::Failed(ErrorKind::Upstream), length))
+        }
+        Outcome::Result(result) => {
+            inspect::answer(&sent.call.state, result.raw()).map_err(|finding| finding.to_string())?;
+            let length = result.raw().as_bytes().len();
+            let (raw, status) = fit(house, sent, &result)?;
+            Ok((Body::Result(raw), status, length))
+        }
+    }
+}
+
+/// Makes a result fit for its client, and says what kind of result it is.
+fn fit(house: &House, sent: &Sent, result: &Members) -> Result<(Raw, Status), String> {
+    let call = &sent.call;
+    if call.client.version.era() == Era::Stateless {
+        match view::result_type(result).map_err(|error| error.to_string())? {
+            ResultType::Complete => {}
+            ResultType::InputRequired => {
+                questions_are_welcome(sent, result)?;
+                let name = call.trail.item.as_deref().unwrap_or_default();
+                let sealed = continuation::seal(house, call, &sent.server, name, &sent.arguments, result);
+                let sealed = sealed.ok_or_else(|| "its request state could not be sealed".to_owned())?;
+                return Ok((sealed, Status::InputRequired));
+            }
+            ResultType::Other(other) => return Err(format!("it answered with a result of type {other:?}")),
+        }
+    }
+    let status = if call.method == Method::ToolsCall && view::is_error(result) {
+        Status::ToolError
+    } else {
+        Status::Ok
+    };
+    let raw = if call.client.version.era() == Era::Stateless {
+        bridge::private(call.method, result)
+    } else {
+        result.raw().clone()
+    };
+    Ok((raw, status))
+}
+
+/// A server may ask only through methods that allow it, and only what the client said it answers (MCP
+/// 2026-07-28, multi round-trip requests).
+fn questions_are_welcome(sent: &Sent, result: &Members) -> Result<(), String> {
+    let method = sent.call.method;
+    if !matches!(method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) {
+        return Err(format!("it asked for input in answer to {}", method.name()));
+    }
+    let asked = view::InputRequired::of(result).map_err(|error| error.to_string())?;
+    let Some(requests) = asked.requests else { return Ok(()) };
+    for (_, request) in requests.iter() {
+        let method =
+            Members::of(&request).and_then(|members| members.text("method").map(|text| text.into_owned()));
+        let method = method.unwrap_or_default();
+        if !question::is_welcome(&sent.call.client.capabilities, &method) {
+            return Err(format!("it asked {:?}, which the client did not declare", clip(&method)));
+        }
+    }
+    Ok(())
+}

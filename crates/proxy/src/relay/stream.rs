@@ -1,0 +1,166 @@
+//! A reply as a stream: notifications and questions of the server, and at last its answer.
+
+use super::{answer, question};
+use crate::house::{House, State};
+use crate::inspect;
+use crate::reply::{self, Reply};
+use crate::send::{self, Sent};
+use crate::session::{Live, UnderWay};
+use crate::stop::Stop;
+use crate::trail::Stage;
+use crate::upstream::Inbound;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, Abortable};
+use model::{Code, ErrorKind};
+use protocol::{Id, Notification, Request, Response, frame, sse};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Frames that may wait for a slow client; a full stream holds the server back.
+const WAITING: usize = 16;
+
+/// Begins the stream. A stateless client's relay is driven by its own reader and ends with it; a session
+/// client's runs in a task that `notifications/cancelled` finds.
+pub(super) fn begin(
+    house: &Arc<House>,
+    sent: Sent,
+    first: Option<Inbound>,
+    under_way: Option<UnderWay>,
+) -> Reply {
+    let (frames, reader) = mpsc::channel(WAITING);
+    let house = Arc::clone(house);
+    let Some(under_way) = under_way else {
+        let work = run(house, sent, first, frames).boxed();
+        return reply::stream(Some(work), reader);
+    };
+    let (handle, registration) = AbortHandle::new_pair();
+    under_way.hand_over(handle);
+    let work = async move {
+        run(house, sent, first, frames).await;
+        drop(under_way);
+    };
+    tokio::spawn(Abortable::new(work, registration));
+    reply::stream(None, reader)
+}
+
+/// What has gone through a stream so far.
+struct Flow {
+    frames: mpsc::Sender<Bytes>,
+    streamed: usize,
+    asked: Vec<Id>,
+}
+
+impl Flow {
+    /// Sends one message; waits while the client is slow. False when the client is gone.
+    async fn send(&mut self, message: &[u8]) -> bool {
+        let event = sse::event(message, None);
+        self.streamed = self.streamed.saturating_add(event.len());
+        self.frames.send(event).await.is_ok()
+    }
+}
+
+async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, frames: mpsc::Sender<Bytes>) {
+    let (answered, mut answers) = mpsc::channel(WAITING);
+    let mut flow = Flow { frames, streamed: 0, asked: Vec::new() };
+    let quiet = sent.call.state.config.limits.keep_alive;
+    let id = sent.call.id.clone();
+    let session = sent.call.client.session.clone();
+    let mut until = crate::listen::until(&house, &sent.call.caller.verified);
+    let last = loop {
+        let inbound = match first.take() {
+            Some(first) => Ok(first),
+            None => tokio::select! {
+                biased;
+                () = &mut until => break Err(expired(sent).await),
+                Some((upstream, response)) = answers.recv() => {
+                    if let Err(error) = answer_upstream(&mut sent, upstream, &response).await {
+                        break Err(failed(sent, &error).await);
+                    }
+                    continue;
+                }
+                inbound = tokio::time::timeout(quiet, sent.exchange.next()) => match inbound {
+                    Ok(inbound) => inbound,
+                    Err(_) => {
+                        if flow.frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_err() && session.is_none() {
+                            return;
+                        }
+                        continue;
+                    }
+                },
+            },
+        };
+        match inbound {
+            Ok(Inbound::Notification(notification)) => tell(&sent.call.state, &mut flow, &notification).await,
+            Ok(Inbound::Request(request)) => {
+                ask(&mut flow, &mut sent, session.as_ref(), request, &answered).await;
+            }
+            Ok(Inbound::Final(outcome)) => {
+                sent.call.trail.mark(&house, Stage::Upstream);
+                break answer::release(&house, sent, outcome, flow.streamed)
+                    .await
+                    .map(|released| released.bytes(&id));
+            }
+            Err(error) => break Err(failed(sent, &error).await),
+        }
+    };
+    if let Some(session) = &session {
+        flow.asked.iter().for_each(|id| session.withdraw(id));
+    }
+    let message = last.unwrap_or_else(|stop| reply::stop_in_stream(&stop));
+    flow.send(&message).await;
+}
+
+async fn failed(sent: Sent, error: &crate::upstream::UpstreamError) -> Stop {
+    let upstream = sent.upstream_id();
+    send::failed(sent.call, sent.open, error, Some(&upstream)).await
+}
+
+/// The caller's token has expired or was revoked while the call was under way.
+async fn expired(sent: Sent) -> Stop {
+    let upstream = sent.upstream_id();
+    let (kind, code) = (ErrorKind::Unauthenticated, Code::TOKEN_INVALID);
+    let reason = "the token ended while the call was under way";
+    sent.open.failed(sent.call.trail, ledger::Attempt::Unknown, kind, code, reason, Some(&upstream)).await
+}
+
+/// Passes a notification on, if it is within bounds.
+async fn tell(state: &State, flow: &mut Flow, notification: &Notification) {
+    let fits = notification.params.as_ref().is_none_or(|params| inspect::answer(state, params.raw()).is_ok());
+    if fits {
+        flow.send(&notification.bytes).await;
+    }
+}
+
+/// Passes a server's question on under an id of our own; what cannot be asked is answered here.
+async fn ask(
+    flow: &mut Flow,
+    sent: &mut Sent,
+    session: Option<&Arc<Live>>,
+    request: Request,
+    answered: &mpsc::Sender<(Id, Response)>,
+) {
+    let state = &sent.call.state;
+    let fits = request.params.as_ref().is_none_or(|params| inspect::answer(state, params.raw()).is_ok());
+    let welcome = fits && question::is_welcome(&sent.call.client.capabilities, request.method.as_str());
+    let asked =
+        session.filter(|_| welcome).and_then(|session| session.ask(request.id.clone(), answered.clone()));
+    let Some(id) = asked else {
+        let refusal = reply::cannot_ask(&request.id);
+        // A server that is gone is noticed by the next message.
+        drop(sent.exchange.answer(refusal).await);
+        return;
+    };
+    let params = request.params.as_ref().map(|params| params.raw().clone());
+    flow.send(&frame::request(&id, request.method.as_str(), params.as_ref())).await;
+    flow.asked.push(id);
+}
+
+/// Hands the client's answer to the server, under the server's own id.
+async fn answer_upstream(
+    sent: &mut Sent,
+    upstream: Id,
+    response: &Response,
+) -> Result<(), crate::upstream::UpstreamError> {
+    sent.exchange.answer(reply::with_id(response, upstream)).await
+}

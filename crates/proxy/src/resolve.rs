@@ -1,0 +1,220 @@
+//! What a request names: the server, the item, its definition as last listed, and the identity that will act.
+//! No I/O: the broker's plan is a plan.
+
+mod find;
+
+use crate::admit::Call;
+use crate::catalog::Item;
+use crate::continuation::{self, Leg};
+use crate::house::House;
+use crate::stop::{Refusal, Stop};
+use crate::trail::Stage;
+use model::{Code, ErrorKind, Impact, ServerName};
+use protocol::method::{Names, Record};
+use protocol::view::{Completion, CompletionRef, PromptGet, ResourceRef, ToolCall};
+use protocol::{Edit, Members, Raw};
+use std::sync::Arc;
+
+/// A request and what it names.
+pub(crate) struct Target {
+    pub(crate) call: Call,
+    pub(crate) server: ServerName,
+    pub(crate) named: Named,
+    /// The name as the caller wrote it.
+    pub(crate) shown: Box<str>,
+    /// What policy judges: one JSON object.
+    pub(crate) arguments: Raw,
+    /// The params as the server will read them: its own names, its own request state.
+    pub(crate) params: Option<Members>,
+    /// Whether this is a plain read: its method's row or the tool's class says so.
+    pub(crate) plain_read: bool,
+}
+
+/// What kind of thing is named.
+pub(crate) enum Named {
+    Tool(Arc<Item>),
+    Prompt(Arc<Item>),
+    /// A resource or a template, by the server that has it.
+    Resource,
+}
+
+/// Finds the target of a request that has one.
+pub(crate) fn resolve(house: &House, mut call: Call) -> Result<Target, Stop> {
+    match look(house, &mut call) {
+        Ok(found) => {
+            let Found { server, named, shown, name, arguments, params, impact } = found;
+            let trail = &mut call.trail;
+            trail.item = Some(name);
+            trail.definition = match &named {
+                Named::Tool(item) | Named::Prompt(item) => Some(item.digest),
+                Named::Resource => None,
+            };
+            trail.impact = Some(impact);
+            trail.server = Some(server.clone());
+            trail.plan = call.state.config.servers.get(&server).map(|config| Arc::clone(&config.plan));
+            trail.arguments_bytes = arguments.as_bytes().len();
+            match protocol::canonical::digest(&arguments) {
+                Ok(digest) => trail.arguments = Some(digest),
+                // SECURITY: what cannot be named exactly is not sent: `a_number_beyond_exactness_is_refused`.
+                Err(error) => {
+                    let refusal = Refusal::params(error.to_string());
+                    return Err(Stop::refused(call.trail, refusal));
+                }
+            }
+            if call.state.config.record_arguments {
+                trail.arguments_value = Some(arguments.clone());
+            }
+            trail.mark(house, Stage::Resolve);
+            let plain_read = match call.method.row().record {
+                Record::Read | Record::Nothing => true,
+                Record::ByImpact => impact == Impact::Read,
+            };
+            Ok(Target { call, server, named, shown, arguments, params, plain_read })
+        }
+        Err(refusal) => Err(Stop::refused(call.trail, *refusal)),
+    }
+}
+
+struct Found {
+    server: ServerName,
+    named: Named,
+    shown: Box<str>,
+    name: Arc<str>,
+    arguments: Raw,
+    params: Option<Members>,
+    impact: Impact,
+}
+
+fn look(house: &House, call: &mut Call) -> Result<Found, Box<Refusal>> {
+    let snapshot = house.catalog.snapshot();
+    let (endpoint, state) = (call.trail.endpoint.clone(), Arc::clone(&call.state));
+    let place = find::Place { snapshot: &snapshot, endpoint: &endpoint, config: &state.config };
+    let params = call.params.as_ref();
+    let bad = |error: protocol::view::ViewError| Box::new(Refusal::params(error.to_string()));
+    match call.method.row().names {
+        Names::Tool => {
+            let view = ToolCall::of(params).map_err(bad)?;
+            let item = place.tool(&view.name).ok_or_else(|| unknown("tool", &view.name))?;
+            let leg = continuation::open(
+                house,
+                call,
+                &item.server,
+                &item.name,
+                &view.arguments,
+                view.request_state,
+            )?;
+            let sent = own(call, "name", &view.name, &item.name, leg);
+            let impact = find::tool_impact(&item);
+            Ok(Found {
+                server: item.server.clone(),
+                name: Arc::clone(&item.name),
+                named: Named::Tool(item),
+                shown: view.name,
+                arguments: view.arguments,
+                params: sent,
+                impact,
+            })
+        }
+        Names::Prompt => {
+            let view = PromptGet::of(params).map_err(bad)?;
+            let item = place.prompt(&view.name).ok_or_else(|| unknown("prompt", &view.name))?;
+            let leg = continuation::open(
+                house,
+                call,
+                &item.server,
+                &item.name,
+                &view.arguments,
+                view.request_state,
+            )?;
+            let sent = own(call, "name", &view.name, &item.name, leg);
+            let impact = place.default_impact(&item.server);
+            Ok(Found {
+                server: item.server.clone(),
+                name: Arc::clone(&item.name),
+                named: Named::Prompt(item),
+                shown: view.name,
+                arguments: view.arguments,
+                params: sent,
+                impact,
+            })
+        }
+        Names::ResourceUri => {
+            let view = ResourceRef::of(params).map_err(bad)?;
+            let server = place.resource(&view.uri).ok_or_else(|| unknown("resource", &view.uri))?;
+            let arguments = Raw::of_value(&serde_json::json!({"uri": &*view.uri}));
+            let leg = continuation::open(house, call, &server, &view.uri, &arguments, view.request_state)?;
+            let sent = own(call, "uri", &view.uri, &view.uri, leg);
+            let impact = place.default_impact(&server);
+            let name = (&*view.uri).into();
+            Ok(Found {
+                server,
+                named: Named::Resource,
+                shown: view.uri,
+                name,
+                arguments,
+                params: sent,
+                impact,
+            })
+        }
+        Names::Completion => completion(&place, call),
+        Names::Nothing => Err(Box::new(Refusal::new(
+            ErrorKind::Internal,
+            Code::INTERNAL,
+            protocol::reply::INTERNAL_ERROR,
+            "the method names nothing",
+        ))),
+    }
+}
+
+fn completion(place: &find::Place<'_>, call: &Call) -> Result<Found, Box<Refusal>> {
+    let view =
+        Completion::of(call.params.as_ref()).map_err(|error| Box::new(Refusal::params(error.to_string())))?;
+    match view.reference {
+        CompletionRef::Prompt(name) => {
+            let item = place.prompt(&name).ok_or_else(|| unknown("prompt", &name))?;
+            let params = call.params.as_ref().and_then(|params| {
+                Members::of(&Edit::new().set(&["ref", "name"], Raw::of_str(&item.name)).apply(params))
+            });
+            let impact = place.default_impact(&item.server);
+            Ok(Found {
+                server: item.server.clone(),
+                name: Arc::clone(&item.name),
+                named: Named::Prompt(item),
+                shown: name,
+                arguments: Raw::empty_object(),
+                params,
+                impact,
+            })
+        }
+        CompletionRef::Resource(uri) => {
+            let server = place.resource(&uri).ok_or_else(|| unknown("resource", &uri))?;
+            let impact = place.default_impact(&server);
+            let arguments = Raw::of_value(&serde_json::json!({"uri": &*uri}));
+            let params = call.params.clone();
+            let name = (&*uri).into();
+            Ok(Found { server, named: Named::Resource, shown: uri, name, arguments, params, impact })
+        }
+    }
+}
+
+/// The params with the server's own name and request state.
+fn own(call: &Call, key: &str, shown: &str, name: &str, leg: Option<Leg>) -> Option<Members> {
+    let params = call.params.as_ref()?;
+    if shown == name && leg.is_none() {
+        return Some(params.clone());
+    }
+    let mut edit = Edit::new();
+    if shown != name {
+        edit.set(&[key], Raw::of_str(name));
+    }
+    match leg {
+        Some(Leg { state: Some(state) }) => drop(edit.set(&["requestState"], Raw::of_str(&state))),
+        Some(Leg { state: None }) => drop(edit.remove(&["requestState"])),
+        None => {}
+    }
+    Members::of(&edit.apply(params))
+}
+
+fn unknown(what: &str, name: &str) -> Box<Refusal> {
+    Box::new(Refusal::unknown(what, name, format!("no server lists this {what}")))
+}

@@ -1,0 +1,90 @@
+//! The one way to a server. Takes only [`Armed`]: recorded, vetted, permitted.
+
+use crate::admit::Call;
+use crate::attach::Armed;
+use crate::house::House;
+use crate::listen;
+use crate::record::OpenCall;
+use crate::resolve::{Named, Target};
+use crate::stop::Stop;
+use crate::upstream::{self, Exchange, Outbound, Owner, Trace, UpstreamError};
+use ledger::Attempt;
+use model::ServerName;
+use protocol::{Members, Raw, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call that is on its way.
+pub(crate) struct Sent {
+    pub(crate) call: Call,
+    pub(crate) server: ServerName,
+    pub(crate) arguments: Raw,
+    pub(crate) open: OpenCall,
+    pub(crate) exchange: Exchange,
+}
+
+/// Sends the call.
+pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop> {
+    let (target, mut open, credential) = armed.into_parts();
+    let Target { call, server, named, arguments, params, .. } = target;
+    let tool_headers = match &named {
+        Named::Tool(item) => Arc::clone(&item.tool_headers),
+        Named::Prompt(_) | Named::Resource => Arc::default(),
+    };
+    let unknown_headers = header::unknown_params(&call.headers, &tool_headers)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let out = Outbound {
+        server: server.clone(),
+        owner: Owner {
+            principal: call.caller.verified.key,
+            session: call.client.session.as_ref().map(|session| session.key()),
+        },
+        version: call.client.version,
+        method: call.method,
+        params: params.map(|params| params.raw().clone()),
+        client_capabilities: Members::of(&call.client.capabilities),
+        client_info: call.client.info.clone(),
+        log_level: call.client.log_level,
+        progress: call.meta.progress_token.clone(),
+        tool_headers,
+        unknown_headers,
+        credential,
+        trace: Trace { parent: call.meta.traceparent.clone(), state: call.meta.tracestate.clone() },
+        deadline: deadline(&call, &server),
+        inbox: call.client.session.as_ref().map(|session| listen::inbox(house, session)),
+    };
+    open.sending();
+    match house.upstreams.exchange(out).await {
+        Ok(exchange) => Ok(Sent { call, server, arguments, open, exchange }),
+        Err(error) => Err(failed(call, open, &error, None).await),
+    }
+}
+
+/// The stop of a call that its server failed.
+pub(crate) async fn failed(
+    call: Call,
+    open: OpenCall,
+    error: &UpstreamError,
+    upstream: Option<&str>,
+) -> Stop {
+    let attempt = match error.sent {
+        upstream::Sent::NotSent => Attempt::NotSent,
+        upstream::Sent::Unknown => Attempt::Unknown,
+    };
+    open.failed(call.trail, attempt, error.kind, error.code, &error.detail(), upstream).await
+}
+
+impl Sent {
+    /// The id of the request upstream, as JSON text, for the record.
+    pub(crate) fn upstream_id(&self) -> String {
+        self.exchange.upstream_id().to_raw().as_json().to_owned()
+    }
+}
+
+/// The server's own deadline, within that of every call.
+fn deadline(call: &Call, server: &ServerName) -> Duration {
+    let config = &call.state.config;
+    let own = config.servers.get(server).map_or(config.limits.call_timeout, |server| server.timeout);
+    own.min(config.limits.call_timeout)
+}

@@ -1,0 +1,189 @@
+//! The mutable half of a session: it lives on this node and ends with it.
+
+use super::Facts;
+use crate::upstream::Inbox;
+use bytes::Bytes;
+use futures_util::future::AbortHandle;
+use model::{Digest, Timestamp};
+use protocol::meta::LogLevel;
+use protocol::{Id, Response};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// One message on its way to the client's GET stream, as JSON-RPC bytes.
+pub(crate) type Outgoing = Bytes;
+
+/// A session and what is under way in it.
+pub(crate) struct Live {
+    id: Arc<str>,
+    key: Digest,
+    name: Arc<str>,
+    facts: Facts,
+    used: AtomicI64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    log_level: Option<LogLevel>,
+    stream: Option<mpsc::Sender<Outgoing>>,
+    inbox: Option<Inbox>,
+    asked: u64,
+    questions: HashMap<Id, Question>,
+    calls: HashMap<Id, AbortHandle>,
+    closed: bool,
+}
+
+/// Where the answer to a server's question goes: the relay that asked, and the server's own id.
+struct Question {
+    relay: mpsc::Sender<(Id, Response)>,
+    upstream: Id,
+}
+
+/// A call under way in a session; forgotten on drop.
+pub(crate) struct UnderWay {
+    live: Arc<Live>,
+    id: Id,
+}
+
+/// Questions of servers waiting for one client at a time.
+const QUESTIONS: usize = 64;
+
+impl Live {
+    pub(super) fn new(id: Arc<str>, facts: Facts, now: Timestamp) -> Self {
+        let key = Digest::of_parts(&[&facts.owner.0, &facts.nonce]);
+        let name = key.to_string().get(..32).unwrap_or_default().into();
+        Self { id, key, name, facts, used: AtomicI64::new(now.0), state: Mutex::default() }
+    }
+
+    /// The sealed id.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// A short name for the session, safe to keep in records and tables.
+    pub(crate) fn key(&self) -> Digest {
+        self.key
+    }
+
+    /// The session's name in the record: sixteen bytes of its key.
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(super) fn touch(&self, now: Timestamp) {
+        self.used.store(now.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_used(&self) -> i64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What `logging/setLevel` asked for.
+    pub(crate) fn log_level(&self) -> Option<LogLevel> {
+        self.state().log_level
+    }
+
+    pub(crate) fn set_log_level(&self, level: LogLevel) {
+        self.state().log_level = Some(level);
+    }
+
+    /// Makes `stream` the session's GET stream; an earlier one ends.
+    pub(crate) fn listen(&self, stream: mpsc::Sender<Outgoing>) {
+        self.state().stream = Some(stream);
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.state().stream.as_ref().is_some_and(|stream| !stream.is_closed())
+    }
+
+    /// Sends a message on the GET stream. Says whether there was one with room.
+    pub(crate) fn tell(&self, message: Outgoing) -> bool {
+        let stream = self.state().stream.clone();
+        stream.is_some_and(|stream| stream.try_send(message).is_ok())
+    }
+
+    /// Where this session's unsolicited messages go; `make` is asked once.
+    pub(crate) fn inbox(&self, make: impl FnOnce() -> Inbox) -> Inbox {
+        let mut state = self.state();
+        state.inbox.get_or_insert_with(make).clone()
+    }
+
+    /// Gives a server's question an id of our own; its answer goes to `relay`. Nothing when too many wait.
+    pub(crate) fn ask(&self, upstream: Id, relay: mpsc::Sender<(Id, Response)>) -> Option<Id> {
+        let mut state = self.state();
+        if state.closed || state.questions.len() >= QUESTIONS {
+            return None;
+        }
+        state.asked += 1;
+        let id = Id::Text(format!("ptn-{}", state.asked).into());
+        state.questions.insert(id.clone(), Question { relay, upstream });
+        Some(id)
+    }
+
+    /// Hands a client's response to the relay that asked. Says whether anyone had asked.
+    pub(crate) fn answer(&self, response: Response) -> bool {
+        let Some(id) = &response.id else { return false };
+        let Some(question) = self.state().questions.remove(id) else { return false };
+        question.relay.try_send((question.upstream, response)).is_ok()
+    }
+
+    /// Forgets a question whose relay has ended.
+    pub(crate) fn withdraw(&self, id: &Id) {
+        self.state().questions.remove(id);
+    }
+
+    /// Remembers a call under way, so that `notifications/cancelled` finds it. Nothing when its id is taken:
+    /// ids are unique among calls under way (JSON-RPC 2.0 §4; MCP basic, requests).
+    pub(crate) fn begin(self: &Arc<Self>, id: &Id, task: AbortHandle) -> Option<UnderWay> {
+        let mut state = self.state();
+        if state.closed || state.calls.contains_key(id) {
+            return None;
+        }
+        state.calls.insert(id.clone(), task);
+        Some(UnderWay { live: Arc::clone(self), id: id.clone() })
+    }
+
+    /// Cancels a call under way. Says whether there was one.
+    pub(crate) fn cancel(&self, id: &Id) -> bool {
+        let task = self.state().calls.remove(id);
+        task.inspect(AbortHandle::abort).is_some()
+    }
+
+    /// Ends everything under way.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.stream = None;
+        state.inbox = None;
+        state.questions.clear();
+        for (_, task) in state.calls.drain() {
+            task.abort();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnderWay {
+    /// The call goes on in another task.
+    pub(crate) fn hand_over(&self, task: AbortHandle) {
+        if let Some(slot) = self.live.state().calls.get_mut(&self.id) {
+            *slot = task;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.live.state().calls.remove(&self.id);
+    }
+}

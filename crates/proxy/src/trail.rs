@@ -1,0 +1,129 @@
+//! What is known of one request so far. It travels with every stage value, so that whatever ends the
+//! request, early or late, the record can say who asked for what and how far it came.
+
+use crate::config::Endpoint;
+use crate::house::House;
+use crate::session::conversation::Conversation;
+use model::{CallId, Digest, Impact, Principal, PrincipalKey, ServerName, Timestamp};
+use protocol::{Id, Method, Raw};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The facts of one request, filled in by the stages it has passed.
+pub(crate) struct Trail {
+    pub(crate) call: CallId,
+    pub(crate) at: Timestamp,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peer: SocketAddr,
+    pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) key: Option<PrincipalKey>,
+    pub(crate) conversation: Option<Conversation>,
+    pub(crate) method: Option<Method>,
+    /// The client's JSON-RPC id: every reply carries it.
+    pub(crate) id: Option<Id>,
+    pub(crate) era: Option<protocol::Era>,
+    pub(crate) server: Option<ServerName>,
+    /// The tool, prompt or resource as the server names it.
+    pub(crate) item: Option<Arc<str>>,
+    /// The digest of the item's definition as last listed.
+    pub(crate) definition: Option<Digest>,
+    pub(crate) impact: Option<Impact>,
+    /// The downstream identity: the broker's strategy and account.
+    pub(crate) plan: Option<Arc<broker::Plan>>,
+    /// The digest of the arguments in canonical form (RFC 8785).
+    pub(crate) arguments: Option<Digest>,
+    pub(crate) arguments_bytes: usize,
+    /// The arguments themselves, if the operator wants them on record.
+    pub(crate) arguments_value: Option<Raw>,
+    pub(crate) decision: Option<Arc<policy::Decision>>,
+    /// The policies that decided.
+    pub(crate) revision: Option<Digest>,
+    /// The W3C trace id, 32 hexadecimal digits.
+    pub(crate) trace: Option<Arc<str>>,
+    pub(crate) bytes_in: usize,
+    /// What was stripped or dropped on the way, in words for the record.
+    pub(crate) notes: Vec<Arc<str>>,
+    begun: u64,
+    last: u64,
+    latency: ledger::Latency,
+}
+
+/// The stages whose time is kept; the names are those of [`ledger::Latency`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stage {
+    Authenticate,
+    Admit,
+    Resolve,
+    Authorize,
+    Inspect,
+    Record,
+    Attach,
+    Upstream,
+    Release,
+}
+
+impl Trail {
+    /// The trail of a request that has just arrived.
+    pub(crate) fn new(house: &House, endpoint: Endpoint, peer: SocketAddr) -> Box<Self> {
+        let at = house.clock.now();
+        let ticks = house.clock.ticks();
+        Box::new(Self {
+            call: CallId::new(at, house.dice.as_ref()),
+            at,
+            endpoint,
+            peer,
+            principal: None,
+            key: None,
+            conversation: None,
+            method: None,
+            id: None,
+            era: None,
+            server: None,
+            item: None,
+            definition: None,
+            impact: None,
+            plan: None,
+            arguments: None,
+            arguments_bytes: 0,
+            arguments_value: None,
+            decision: None,
+            revision: None,
+            trace: None,
+            bytes_in: 0,
+            notes: Vec::new(),
+            begun: ticks,
+            last: ticks,
+            latency: ledger::Latency::default(),
+        })
+    }
+
+    /// Adds the time since the last mark to `stage`.
+    pub(crate) fn mark(&mut self, house: &House, stage: Stage) {
+        let now = house.clock.ticks();
+        let spent = microseconds(now.saturating_sub(self.last));
+        self.last = now;
+        let latency = &mut self.latency;
+        let slot = match stage {
+            Stage::Authenticate => &mut latency.authenticate,
+            Stage::Admit => &mut latency.admit,
+            Stage::Resolve => &mut latency.resolve,
+            Stage::Authorize => &mut latency.authorize,
+            Stage::Inspect => &mut latency.inspect,
+            Stage::Record => &mut latency.record,
+            Stage::Attach => &mut latency.attach,
+            Stage::Upstream => &mut latency.upstream,
+            Stage::Release => &mut latency.release,
+        };
+        *slot = slot.saturating_add(spent);
+    }
+
+    /// Where the time went, until now.
+    pub(crate) fn latency(&self, house: &House) -> ledger::Latency {
+        let total = microseconds(house.clock.ticks().saturating_sub(self.begun));
+        ledger::Latency { total, ..self.latency }
+    }
+}
+
+fn microseconds(nanoseconds: u64) -> u32 {
+    u32::try_from(nanoseconds / 1000).unwrap_or(u32::MAX)
+}
