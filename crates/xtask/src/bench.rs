@@ -15,8 +15,8 @@ mod text;
 
 use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::shell;
 use measure::Pace;
 use table::Targets;
 
@@ -50,18 +50,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let scratch = process::Scratch::new()?;
     let pace = Pace { span_ms: arguments.span_ms, warm_up_ms: 400 };
     let stand = stand::Stand::raise(&root, &binaries, scratch.path())?;
-    table::heading(&stand.machine)?;
+    table::heading(&stand.machine);
     let mut targets = Targets::default();
     let session = session::run(&stand, pace, arguments.rounds, arguments.only.as_deref())?;
-    session.print()?;
+    session.print();
     session.judge(&mut targets);
     drop(stand);
     if arguments.pairs > 0 {
         let scale = scale::run(&root, &binaries, scratch.path(), pace, arguments.pairs)?;
-        scale.print()?;
+        scale.print();
         scale.judge(&mut targets);
     }
-    targets.print()?;
+    targets.print();
     ensure!(!arguments.strict || targets.missed() == 0, "{} targets missed", targets.missed());
     Ok(())
 }
@@ -76,13 +76,10 @@ struct Binaries {
 
 fn build(root: &Path, there: bool) -> anyhow::Result<Binaries> {
     if !there {
-        #[allow(clippy::disallowed_methods, reason = "xtask starts cargo; the gateway's children are another matter")]
-        let built = Command::new("cargo")
-            .current_dir(root)
-            .args(["build", "--release", "--workspace", "--bin", "load", "--bin", "floor", "--bin", "fixture", "--bin", "portunus"])
-            .status()
-            .context("failed to start cargo")?;
-        ensure!(built.success(), "the release build failed");
+        let mut cargo = shell::command("cargo");
+        cargo.current_dir(root).args(["build", "--release", "--workspace"]);
+        cargo.args(["load", "floor", "fixture", "portunus"].iter().flat_map(|name| ["--bin", name]));
+        shell::run(&mut cargo)?;
     }
     // This program lies in `<target>/<profile>/`.
     let target = std::env::current_exe()?.ancestors().nth(2).context("no target directory")?.join("release");

@@ -1,5 +1,6 @@
 //! Processes of the bench: pinned to a core, ended with the bench.
 
+use crate::shell::command;
 use anyhow::Context as _;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -105,11 +106,6 @@ fn pinned(core: Core, program: &Path) -> Command {
     });
     command.arg(program);
     command
-}
-
-fn command(program: &str) -> Command {
-    #[allow(clippy::disallowed_methods, reason = "the bench starts what it measures; no data plane here")]
-    Command::new(program)
 }
 
 /// A loopback address that was free a moment ago.

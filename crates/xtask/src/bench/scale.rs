@@ -5,8 +5,9 @@ use super::measure::{Burst, Pace, Report, median};
 use super::process::{Core, Process, free_address};
 use super::session::megabytes;
 use super::stand::{Gateway, Ground};
-use super::table::{Targets, say};
+use super::table::Targets;
 use super::{Binaries, ready, text};
+use crate::shell::say;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -156,14 +157,14 @@ fn hold(ground: &Ground, gateway: &Gateway) -> anyhow::Result<Process> {
 }
 
 impl Scale {
-    pub(super) fn print(&self) -> anyhow::Result<()> {
+    pub(super) fn print(&self) {
         say(&format!(
             "Crowded: {} servers, {} tools, {} policies, 100 hanging calls, 1,000 open streams; {} pairs at 16 connections.",
             CROWD + 1,
             CROWD * TOOLS_EACH + 40,
             MORE_POLICIES + 100,
             self.growth.len(),
-        ))?;
+        ));
         say(&format!(
             "CPU per call {:.1} µs plain, {:.1} µs crowded, median of the pairs' ratios {:.3}; list of what is visible: p50 {:.1} ms, p99 {:.1} ms; ready after {:.0} ms; {:.0} MB.\n",
             self.plain_cpu_us,
@@ -173,7 +174,7 @@ impl Scale {
             f64::from(self.list.p99_us) / 1000.0,
             self.crowded_start_ms,
             self.crowded_mb,
-        ))
+        ));
     }
 
     pub(super) fn judge(&self, targets: &mut Targets) {

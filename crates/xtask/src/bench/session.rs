@@ -137,7 +137,7 @@ pub(super) fn run(stand: &Stand, pace: Pace, rounds: u32, only: Option<&str>) ->
 
 impl Session {
     /// The table.
-    pub(super) fn print(&self) -> anyhow::Result<()> {
+    pub(super) fn print(&self) {
         for connections in CONNECTIONS {
             let rows: Vec<Row> = self
                 .cells
@@ -154,9 +154,8 @@ impl Session {
                     resident_mb: cell.most_resident_mb(),
                 })
                 .collect();
-            table::print(connections, &rows)?;
+            table::print(connections, &rows);
         }
-        Ok(())
     }
 
     /// The targets that this session decides.

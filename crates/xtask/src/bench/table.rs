@@ -1,6 +1,6 @@
 //! What is printed: the tables, and the targets with what became of them.
 
-use std::io::Write as _;
+use crate::shell::say;
 
 /// One line of a table.
 pub(super) struct Row {
@@ -15,20 +15,20 @@ pub(super) struct Row {
 }
 
 /// The machine, once.
-pub(super) fn heading(machine: &str) -> anyhow::Result<()> {
+pub(super) fn heading(machine: &str) {
     say(&format!(
         "{machine}\nMedians over the rounds; CPU is that of the measured process; 1 MB is 10^6 bytes.\n"
-    ))
+    ));
 }
 
 /// The table of one number of connections, in Markdown.
-pub(super) fn print(connections: u32, rows: &[Row]) -> anyhow::Result<()> {
+pub(super) fn print(connections: u32, rows: &[Row]) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     say(&format!(
         "| at {connections} | calls/s | p50 µs | p99 µs | CPU ms per 10,000 calls | × nginx | × floor | MB |\n|---|--:|--:|--:|--:|--:|--:|--:|"
-    ))?;
+    ));
     for row in rows {
         say(&format!(
             "| {} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} | {:.1} |",
@@ -41,9 +41,9 @@ pub(super) fn print(connections: u32, rows: &[Row]) -> anyhow::Result<()> {
             ratio(row.to_nginx),
             ratio(row.to_floor),
             row.resident_mb,
-        ))?;
+        ));
     }
-    say("")
+    say("");
 }
 
 /// The targets, and whether they were met.
@@ -70,8 +70,8 @@ impl Targets {
         self.0.iter().filter(|target| target.met() == Some(false)).count()
     }
 
-    pub(super) fn print(&self) -> anyhow::Result<()> {
-        say("| target | is | bound | |\n|---|--:|--:|---|")?;
+    pub(super) fn print(&self) {
+        say("| target | is | bound | |\n|---|--:|--:|---|");
         for target in &self.0 {
             let is = target.is.map_or_else(|| "not measured".to_owned(), |is| format!("{is:.2}"));
             let sign = if target.at_most { "≤" } else { "≥" };
@@ -80,9 +80,9 @@ impl Targets {
                 Some(false) => "MISSED",
                 None => "",
             };
-            say(&format!("| {} | {is} | {sign} {} | {verdict} |", target.name, target.bound))?;
+            say(&format!("| {} | {is} | {sign} {} | {verdict} |", target.name, target.bound));
         }
-        say("")
+        say("");
     }
 }
 
@@ -94,11 +94,6 @@ impl Target {
 
 fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
-}
-
-/// One line on standard output.
-pub(super) fn say(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
 }
 
 #[cfg(test)]
