@@ -239,7 +239,8 @@ impl TestGateway {
 
 /// Everything on record in a data folder, oldest first.
 pub fn read_record(data: &Path) -> Vec<Recorded> {
-    let answer = audit::query::query(&data.join("record"), &audit::query::Filter::default(), usize::MAX).unwrap();
+    let answer =
+        audit::query::query(&data.join("record"), &audit::query::Filter::default(), usize::MAX).unwrap();
     assert!(answer.damage.is_empty(), "{:?}", answer.damage);
     let json = |stored: &audit::query::Stored| serde_json::from_slice::<Value>(stored.as_bytes()).unwrap();
     let recorded = |found: &audit::query::Found| match found {

@@ -95,7 +95,9 @@ async fn serve(listener: TcpListener, house: Arc<House>) {
             let reply = house.respond(request.uri().path());
             std::future::ready(Ok::<_, Infallible>(reply))
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 

@@ -93,7 +93,13 @@ impl Drop for Connection {
 impl Stream {
     pub(super) fn new(response: http::Response<Incoming>, connection: Connection) -> Self {
         let (head, body) = response.into_parts();
-        Self { status: head.status.as_u16(), headers: head.headers, body, text: Vec::new(), _connection: connection }
+        Self {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            text: Vec::new(),
+            _connection: connection,
+        }
     }
 
     /// The next event's message; `None` at the end of the stream.

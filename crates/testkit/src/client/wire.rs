@@ -28,7 +28,9 @@ pub(super) fn text(request: &Request<Bytes>) -> Vec<u8> {
         text.extend_from_slice(value.as_bytes());
         text.extend_from_slice(b"\r\n");
     }
-    text.extend_from_slice(format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body().len()).as_bytes());
+    text.extend_from_slice(
+        format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body().len()).as_bytes(),
+    );
     text.extend_from_slice(request.body());
     text
 }
@@ -84,7 +86,9 @@ fn parse(text: &[u8]) -> Reply {
 fn unchunk(mut body: &[u8]) -> Bytes {
     let mut whole = Vec::new();
     while let Some(line) = body.windows(2).position(|pair| pair == b"\r\n") {
-        let size = std::str::from_utf8(&body[..line]).ok().and_then(|hex| usize::from_str_radix(hex.trim(), 16).ok());
+        let size = std::str::from_utf8(&body[..line])
+            .ok()
+            .and_then(|hex| usize::from_str_radix(hex.trim(), 16).ok());
         let Some(size @ 1..) = size else { break };
         let start = line + 2;
         whole.extend_from_slice(&body[start..(start + size).min(body.len())]);

@@ -29,7 +29,11 @@ enum Pair {
 impl Key {
     /// One key of each kind, named after `generation`.
     pub(super) fn one_of_each(generation: usize) -> Vec<Self> {
-        vec![Self::es256(&format!("ec-{generation}")), Self::rs256(&format!("rsa-{generation}")), Self::ed_dsa(&format!("ed-{generation}"))]
+        vec![
+            Self::es256(&format!("ec-{generation}")),
+            Self::rs256(&format!("rsa-{generation}")),
+            Self::ed_dsa(&format!("ed-{generation}")),
+        ]
     }
 
     /// A P-256 key that is published nowhere.
@@ -75,7 +79,9 @@ impl Key {
                 let der = pair.public_key().as_ref();
                 json!({"kty": "RSA", "n": text(&der[9..265]), "e": text(&der[267..])})
             }
-            Pair::EdDsa(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref())}),
+            Pair::EdDsa(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref())})
+            }
         };
         jwk["kid"] = json!(self.id);
         jwk["use"] = json!("sig");

@@ -26,7 +26,9 @@ pub(super) async fn serve(listener: TcpListener, house: Arc<House>) {
             let house = Arc::clone(&house);
             async move { house.respond(request).await }
         });
-        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        connections.spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
@@ -86,17 +88,25 @@ impl House {
         let (id, params) = (&message["id"], &message["params"]);
         let result = match message["method"].as_str().unwrap_or_default() {
             "tools/call" => return self.call(era, id, params).await,
-            "subscriptions/listen" => return Ok(self.listen(Some((id.clone(), params["notifications"].clone())))),
+            "subscriptions/listen" => {
+                return Ok(self.listen(Some((id.clone(), params["notifications"].clone()))));
+            }
             "initialize" => json!({
                 "protocolVersion": params["protocolVersion"], "capabilities": capabilities(),
                 "serverInfo": {"name": "fake", "version": "1"},
             }),
             "server/discover" => json!({"supportedVersions": ["2026-07-28"], "capabilities": capabilities()}),
             "tools/list" => json!({"tools": *self.tools.lock().unwrap()}),
-            "prompts/list" => json!({"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": true}]}]}),
-            "prompts/get" => json!({"messages": [{"role": "user", "content": {"type": "text", "text": format!("hello {}", params["arguments"]["who"])}}]}),
+            "prompts/list" => {
+                json!({"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": true}]}]})
+            }
+            "prompts/get" => {
+                json!({"messages": [{"role": "user", "content": {"type": "text", "text": format!("hello {}", params["arguments"]["who"])}}]})
+            }
             "resources/list" => json!({"resources": [{"uri": "fake://note", "name": "note"}]}),
-            "resources/templates/list" => json!({"resourceTemplates": [{"uriTemplate": "fake://{id}", "name": "any"}]}),
+            "resources/templates/list" => {
+                json!({"resourceTemplates": [{"uriTemplate": "fake://{id}", "name": "any"}]})
+            }
             "resources/read" => json!({"contents": [{"uri": params["uri"], "text": "a note"}]}),
             "completion/complete" => json!({"completion": {"values": ["world"], "hasMore": false}}),
             "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => json!({}),
@@ -120,7 +130,9 @@ impl House {
         let reply = match act {
             Act::Echo => text(params["arguments"].to_string()),
             Act::Answer(result) => success(era, id, result),
-            Act::Fail(code, message) => json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}),
+            Act::Fail(code, message) => {
+                json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+            }
             Act::Hang => return std::future::pending().await,
             Act::Hold => {
                 self.held.fetch_add(1, Ordering::SeqCst);
@@ -136,13 +148,17 @@ impl House {
                 drop(pieces.send(Err(io::Error::other("broken on purpose"))).await);
                 return Ok(stream(Outgoing::Pieces(body)));
             }
-            Act::Garbage(content_type, body) => return Ok(typed(200, content_type, Outgoing::Whole(Some(body)))),
+            Act::Garbage(content_type, body) => {
+                return Ok(typed(200, content_type, Outgoing::Whole(Some(body))));
+            }
             Act::WrongId => {
                 let other = json!("somebody-elses");
                 success(era, &other, json!({"content": [{"type": "text", "text": "not yours"}]}))
             }
             Act::EndlessStream => {
-                let piece = event(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "more"}}));
+                let piece = event(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "more"}}),
+                );
                 return Ok(stream(Outgoing::Again(piece, usize::MAX)));
             }
             Act::Huge(bytes) => return Ok(huge(id, bytes)),
@@ -216,7 +232,9 @@ fn huge(id: &Value, bytes: usize) -> Response<Outgoing> {
     let (pieces, body) = mpsc::channel(2);
     let id = id.clone();
     tokio::spawn(async move {
-        let before = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","content":[{{"type":"text","text":""#);
+        let before = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","content":[{{"type":"text","text":""#
+        );
         drop(pieces.send(Ok(before.into())).await);
         let piece = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..bytes.div_ceil(piece.len()) {

@@ -19,7 +19,11 @@ async fn refused(bed: &Bed, reply: &Reply, status: u16, rpc: i64, expected: &str
     assert!(!reply.error()["message"].as_str().unwrap().is_empty());
     assert_eq!(code(reply), expected);
     let denial = bed.denial();
-    assert_eq!((&denial["code"], &denial["caller"]["user"]), (&json!(expected), &json!("mallory")), "{denial}");
+    assert_eq!(
+        (&denial["code"], &denial["caller"]["user"]),
+        (&json!(expected), &json!("mallory")),
+        "{denial}"
+    );
     assert!(bed.up.calls().is_empty(), "something was sent");
     bed.bystander_is_served().await;
 }
@@ -47,19 +51,26 @@ async fn a_batch_is_refused() {
 
 #[tokio::test]
 async fn a_key_that_stands_twice_is_refused() {
-    is_malformed(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{}}"#, -32600).await;
+    is_malformed(
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{}}"#,
+        -32600,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_key_that_stands_twice_deep_inside_is_refused() {
     let arguments = r#"{"text":"a","options":{"level":1,"level":9}}"#;
-    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{arguments}}}}}"#);
+    let text = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{arguments}}}}}"#
+    );
     is_malformed(text, -32600).await;
 }
 
 #[tokio::test]
 async fn a_key_that_stands_twice_by_an_escape_is_refused() {
-    let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"write"}}"#;
+    let text =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"write"}}"#;
     is_malformed(text, -32600).await;
 }
 
@@ -80,7 +91,9 @@ async fn another_version_of_json_rpc_is_refused() {
 async fn a_request_that_is_too_deep_is_refused() {
     let bed = bed().await;
     let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
-    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{nested}}}}}}}"#);
+    let text = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{nested}}}}}}}"#
+    );
     let reply = said(&bed.caller("mallory"), text).await;
     refused(&bed, &reply, 400, -32600, "PTN-1002").await;
 }
@@ -89,7 +102,9 @@ async fn a_request_that_is_too_deep_is_refused() {
 async fn a_request_with_too_many_values_is_refused() {
     let bed = bed_with(|setup| setup.set(&["limits", "json_items"], json!(1000))).await;
     let many = format!("[{}1]", "1,".repeat(1000));
-    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{many}}}}}}}"#);
+    let text = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{many}}}}}}}"#
+    );
     let reply = said(&bed.caller("mallory"), text).await;
     refused(&bed, &reply, 400, -32600, "PTN-1002").await;
 }
@@ -113,7 +128,8 @@ async fn mismatched(change: impl FnOnce(&mut Request<Bytes>)) {
 
 #[tokio::test]
 async fn a_method_header_that_differs_from_the_body_is_refused() {
-    mismatched(|request| drop(request.headers_mut().insert("mcp-method", "tools/list".parse().unwrap()))).await;
+    mismatched(|request| drop(request.headers_mut().insert("mcp-method", "tools/list".parse().unwrap())))
+        .await;
 }
 
 #[tokio::test]
@@ -124,7 +140,10 @@ async fn a_name_header_that_differs_from_the_body_is_refused() {
 #[tokio::test]
 async fn a_name_header_that_differs_once_decoded_is_refused() {
     // "write" in the base64 form.
-    mismatched(|request| drop(request.headers_mut().insert("mcp-name", "=?base64?d3JpdGU=?=".parse().unwrap()))).await;
+    mismatched(|request| {
+        drop(request.headers_mut().insert("mcp-name", "=?base64?d3JpdGU=?=".parse().unwrap()))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -134,12 +153,18 @@ async fn a_missing_name_header_is_refused() {
 
 #[tokio::test]
 async fn a_repeated_name_header_is_refused() {
-    mismatched(|request| drop(request.headers_mut().append("mcp-name", "echo".parse().unwrap()))).await;
+    mismatched(|request| {
+        request.headers_mut().append("mcp-name", "echo".parse().unwrap());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_version_header_that_differs_from_the_body_is_refused() {
-    mismatched(|request| drop(request.headers_mut().insert("mcp-protocol-version", "2025-11-25".parse().unwrap()))).await;
+    mismatched(|request| {
+        drop(request.headers_mut().insert("mcp-protocol-version", "2025-11-25".parse().unwrap()))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -239,7 +264,8 @@ async fn what_was_judged_is_what_is_sent() {
     let bed = bed().await;
     let caller = bed.caller("alice");
     // Spaces, escapes, unknown members and a long number must arrive byte for byte.
-    let arguments = r#"{ "text" : "\u00e9\/", "unknown": {"b":1,"a":[1.0,  2]}, "big":123456789012345678901234567890 }"#;
+    let arguments =
+        r#"{ "text" : "\u00e9\/", "unknown": {"b":1,"a":[1.0,  2]}, "big":123456789012345678901234567890 }"#;
     let template = caller.message("tools/call", json!({"name": "echo", "arguments": "ARGUMENTS"}));
     let mut request = caller.post(&template);
     *request.body_mut() = template.to_string().replace("\"ARGUMENTS\"", arguments).into();
@@ -255,7 +281,8 @@ async fn what_was_judged_is_what_is_sent() {
 async fn the_path_decides_the_endpoint_and_nothing_else_does() {
     let bed = bed().await;
     let caller = bed.caller("alice");
-    for path in ["/", "/mcp/", "/servers/down/mcp", "/servers/up/mcp/", "/servers/UP/mcp", "//servers/up/mcp"] {
+    for path in ["/", "/mcp/", "/servers/down/mcp", "/servers/up/mcp/", "/servers/UP/mcp", "//servers/up/mcp"]
+    {
         let mut request = caller.request("tools/list", json!({}));
         *request.uri_mut() = path.parse().unwrap();
         let reply = caller.send(request).await;

@@ -51,7 +51,10 @@ async fn a_server_that_answers_garbage_has_failed() {
         ("application/json", &b"<html>"[..]),
         ("application/json", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}trailing"),
         ("application/json", b"[]"),
-        ("application/json", b"{\"jsonrpc\":\"2.0\",\"result\":{},\"error\":{\"code\":1,\"message\":\"both\"}}"),
+        (
+            "application/json",
+            b"{\"jsonrpc\":\"2.0\",\"result\":{},\"error\":{\"code\":1,\"message\":\"both\"}}",
+        ),
         ("application/json", b"\xff\xfe"),
         ("text/event-stream", b"data: not json\n\n"),
         ("text/event-stream", b"data: {}\n\n"),
@@ -73,12 +76,17 @@ async fn an_answer_to_another_request_is_not_this_ones() {
 #[tokio::test]
 async fn a_stream_without_end_is_cut_off() {
     let met = meets(Act::EndlessStream, |setup| {
-        setup.set(&["servers", "up", "timeout"], json!("500ms")).set(&["limits", "answer_bytes"], json!("4MiB"))
+        setup
+            .set(&["servers", "up", "timeout"], json!("500ms"))
+            .set(&["limits", "answer_bytes"], json!("4MiB"))
     })
     .await;
     let (_, reply, outcome) = &met;
     assert!(!reply.is_success(), "{}", reply.text());
-    assert!(["timed_out", "upstream", "too_much"].iter().any(|status| outcome["status"] == *status), "{outcome}");
+    assert!(
+        ["timed_out", "upstream", "too_much"].iter().any(|status| outcome["status"] == *status),
+        "{outcome}"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +129,8 @@ async fn a_server_that_cannot_be_reached_was_sent_nothing() {
 
 #[tokio::test]
 async fn one_bad_server_neither_delays_nor_hides_another_and_is_named() {
-    let (idp, good, bad) = (FakeIdp::start(clock()).await, FakeUpstream::start().await, FakeUpstream::start().await);
+    let (idp, good, bad) =
+        (FakeIdp::start(clock()).await, FakeUpstream::start().await, FakeUpstream::start().await);
     let address = bad.url().to_owned();
     drop(bad);
     let gateway = Setup::trusting(&idp)
@@ -138,7 +147,10 @@ async fn one_bad_server_neither_delays_nor_hides_another_and_is_named() {
     let meta = reply.result()["_meta"].to_string();
     assert!(meta.contains("bad") && meta.contains("PTN-4001"), "{meta}");
     assert!(caller.call("good__echo", json!({"text": "fine"})).await.is_success());
-    let named = gateway.record().iter().any(|found| found.leaf["what"] == "server_missing" && found.leaf["server"] == "bad");
+    let named = gateway
+        .record()
+        .iter()
+        .any(|found| found.leaf["what"] == "server_missing" && found.leaf["server"] == "bad");
     assert!(named, "{:?}", gateway.record());
 }
 
@@ -153,9 +165,14 @@ async fn a_changed_definition_is_seen_recorded_and_judged_anew() {
     let mut changed = tool("echo");
     changed["inputSchema"]["properties"]["options"] = json!({"type": "string"});
     bed.up.changed(vec![changed, tool("write")]);
-    eventually("the change to be seen", || async { (!caller.tools().await.contains(&"extra".to_owned())).then_some(()) })
-        .await;
-    assert!(!caller.tools().await.contains(&"echo".to_owned()), "a tool that its policy does not fit is withheld");
+    eventually("the change to be seen", || async {
+        (!caller.tools().await.contains(&"extra".to_owned())).then_some(())
+    })
+    .await;
+    assert!(
+        !caller.tools().await.contains(&"echo".to_owned()),
+        "a tool that its policy does not fit is withheld"
+    );
     let reply = caller.call("echo", json!({"options": "4"})).await;
     assert!(!reply.is_success(), "{}", reply.text());
     assert!(caller.call("write", json!({})).await.is_success(), "the other tool is not blocked");
@@ -164,7 +181,9 @@ async fn a_changed_definition_is_seen_recorded_and_judged_anew() {
         .record()
         .iter()
         .filter(|found| found.leaf["kind"] == "event")
-        .map(|found| format!("{} {}", found.leaf["what"].as_str().unwrap(), found.leaf["name"].as_str().unwrap_or("")))
+        .map(|found| {
+            format!("{} {}", found.leaf["what"].as_str().unwrap(), found.leaf["name"].as_str().unwrap_or(""))
+        })
         .collect();
     for expected in ["definition_changed echo", "definition_removed extra", "tool_withheld echo"] {
         assert!(events.iter().any(|event| event == expected), "{expected}: {events:?}");

@@ -47,7 +47,9 @@ async fn sing(caller: Caller) {
 
 #[tokio::test]
 async fn the_callers_token_never_leaves_the_gateway() {
-    let bed = super::bed::bed_where("bad", Act::Close, |setup| setup.set(&["record", "arguments"], json!("value"))).await;
+    let bed =
+        super::bed::bed_where("bad", Act::Close, |setup| setup.set(&["record", "arguments"], json!("value")))
+            .await;
     let token = bed.gateway.token(&bed.idp, "alice", UP).claim("jti", "canary-jti").sign();
     sing(Caller::new(bed.gateway.address(), UP, Some(token.clone()))).await;
     let seen = bed.up.seen();
@@ -130,7 +132,12 @@ async fn headers_that_are_not_ours_to_pass_on_stay_here() {
         call.headers_mut().insert(name, value.parse().unwrap());
     }
     assert!(caller.send(call).await.is_success());
-    let seen = bed.up.seen().into_iter().rfind(|seen| seen.body.windows(10).any(|part| part == b"tools/call")).unwrap();
+    let seen = bed
+        .up
+        .seen()
+        .into_iter()
+        .rfind(|seen| seen.body.windows(10).any(|part| part == b"tools/call"))
+        .unwrap();
     for name in ["x-forwarded-for", "x-api-key", "baggage", "forwarded", "authorization", "cookie"] {
         assert!(seen.headers.get(name).is_none(), "{name}: {:?}", seen.headers);
     }

@@ -40,7 +40,8 @@ async fn a_policy_that_errs_denies() {
 async fn policies_that_do_not_parse_keep_a_gateway_from_starting() {
     let idp = FakeIdp::start(clock()).await;
     let up = FakeUpstream::start().await;
-    let refused = Setup::trusting(&idp).server("up", &up).policy("bad", "permit (").try_start().await.err().unwrap();
+    let refused =
+        Setup::trusting(&idp).server("up", &up).policy("bad", "permit (").try_start().await.err().unwrap();
     assert!(refused.to_string().contains("bad.cedar"), "{refused}");
 }
 
@@ -66,14 +67,19 @@ async fn a_missing_credential_sends_nothing() {
     let gateway = Setup::trusting(&idp).set(&["servers", "up"], server).start().await;
     let caller = gateway.caller(&idp, "alice", UP);
     served(&caller.call("echo", json!({"text": "with key"})).await, "with key");
-    let seen = up.seen().into_iter().rfind(|seen| String::from_utf8_lossy(&seen.body).contains("with key")).unwrap();
+    let seen =
+        up.seen().into_iter().rfind(|seen| String::from_utf8_lossy(&seen.body).contains("with key")).unwrap();
     assert_eq!(seen.headers["x-api-key"], "sesame");
     std::fs::remove_file(&secret).unwrap();
     let before = up.calls().len();
     let reply = caller.call("echo", json!({"text": "without"})).await;
     assert!(!reply.is_success(), "{}", reply.text());
     assert_eq!(up.calls().len(), before);
-    assert!(!reply.text().contains("sesame") && !reply.text().contains(secret.to_str().unwrap()), "{}", reply.text());
+    assert!(
+        !reply.text().contains("sesame") && !reply.text().contains(secret.to_str().unwrap()),
+        "{}",
+        reply.text()
+    );
 }
 
 #[tokio::test]
@@ -92,7 +98,8 @@ async fn a_private_address_is_not_reached_unless_allowed() {
     let up = FakeUpstream::start().await;
     // The name resolves to loopback, which the server's entry does not allow.
     let url = up.url().replace("127.0.0.1", "localhost.localdomain");
-    let gateway = Setup::trusting(&idp).set(&["servers", "up"], json!({"http": {"url": url}})).try_start().await;
+    let gateway =
+        Setup::trusting(&idp).set(&["servers", "up"], json!({"http": {"url": url}})).try_start().await;
     if let Ok(gateway) = gateway {
         let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({})).await;
         assert!(!reply.is_success(), "{}", reply.text());

@@ -73,7 +73,10 @@ async fn a_full_disk_refuses_calls_turns_readiness_red_and_mends_itself() {
     assert_eq!(gateway.admin("/readyz").await.status, 503);
     assert_eq!(gateway.admin("/healthz").await.status, 200);
     std::fs::remove_file(ballast).unwrap();
-    eventually("the record to mend", || async { (gateway.admin("/readyz").await.status == 200).then_some(()) }).await;
+    eventually("the record to mend", || async {
+        (gateway.admin("/readyz").await.status == 200).then_some(())
+    })
+    .await;
     served(&caller.call("write", json!({"text": "room again"})).await, "room again");
     let record = gateway.record();
     assert!(record.iter().any(|found| found.leaf["what"] == "record_resumed"), "{record:?}");

@@ -57,7 +57,8 @@ async fn a_foreign_host_or_origin_is_refused() {
 async fn an_oversized_body_is_a_413_before_it_is_read() {
     let bed = bed_with(|setup| setup.set(&["limits", "request_bytes"], json!("64KiB"))).await;
     let caller = bed.caller("alice");
-    let big = caller.request("tools/call", json!({"name": "echo", "arguments": {"text": "x".repeat(100 << 10)}}));
+    let big =
+        caller.request("tools/call", json!({"name": "echo", "arguments": {"text": "x".repeat(100 << 10)}}));
     let reply = caller.begin(big).await.reply().await;
     assert_eq!((reply.status, code(&reply).as_str()), (413, "PTN-1002"), "{}", reply.text());
     // The same without a length that gives it away.
@@ -89,7 +90,9 @@ async fn a_head_without_end_is_refused() {
 #[tokio::test]
 async fn what_is_not_http_is_closed() {
     let bed = bed().await;
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"SSH-2.0-x\r\n\r\n", b"\r\n\r\n\r\n\0\0\0\0"] {
+    for bytes in
+        [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"SSH-2.0-x\r\n\r\n", b"\r\n\r\n\r\n\0\0\0\0"]
+    {
         let mut line = Line::open(bed.gateway.address()).await;
         line.write(bytes).await;
         line.end().await;
@@ -160,7 +163,11 @@ async fn an_abandoned_stateless_call_is_cancelled_and_on_record() {
         std::future::ready(found)
     })
     .await;
-    assert_eq!((&outcome["status"], &outcome["attempt"]), (&json!("cancelled"), &json!("unknown")), "{outcome}");
+    assert_eq!(
+        (&outcome["status"], &outcome["attempt"]),
+        (&json!("cancelled"), &json!("unknown")),
+        "{outcome}"
+    );
     bed.bystander_is_served().await;
 }
 
@@ -182,6 +189,7 @@ async fn faults_at_the_edge_are_counted_on_record() {
         .filter(|found| found.leaf["kind"] == "authn_failures")
         .flat_map(|found| found.leaf["failures"].as_array().unwrap().clone())
         .collect();
-    let counted: u64 = rows.iter().filter(|row| row["code"] == "PTN-1009").map(|row| row["count"].as_u64().unwrap()).sum();
+    let counted: u64 =
+        rows.iter().filter(|row| row["code"] == "PTN-1009").map(|row| row["count"].as_u64().unwrap()).sum();
     assert_eq!(counted, 3, "{rows:?}");
 }

@@ -14,6 +14,11 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
     fn changed(name: &'static str, change: impl Fn(Token) -> Token + 'static) -> Forgery {
         forged(name, move |good| change(good.clone()).sign())
     }
+    fn aimed(name: &'static str, change: impl Fn(&str) -> Value + 'static) -> Forgery {
+        forged(name, move |good| {
+            good.clone().claim("aud", change(good.value("aud").as_str().unwrap())).sign()
+        })
+    }
     let hour = 3600;
     let now = clock().now().seconds();
     let foreign_url = foreign.issuer().to_owned();
@@ -30,13 +35,11 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
         changed("with exp as text", |token| token.claim("exp", "4000000000")),
         changed("for somebody else", |token| token.claim("aud", "https://elsewhere.example/mcp")),
         changed("for another endpoint of ours", move |token| token.claim("aud", other_endpoint.clone())),
-        changed("for a longer path", |token| token.claim("aud", format!("{}/", token.value("aud").as_str().unwrap()))),
-        changed("for our origin only", |token| {
-            token.claim("aud", token.value("aud").as_str().unwrap().strip_suffix("/mcp").unwrap().to_owned())
-        }),
+        aimed("for a longer path", |aud| json!(format!("{aud}/more"))),
+        aimed("for our origin only", |aud| json!(aud.strip_suffix(UP).unwrap())),
         changed("without aud", |token| token.without("aud")),
         changed("with an empty list for aud", |token| token.claim("aud", json!([]))),
-        changed("with an object for aud", |token| token.claim("aud", json!({"is": token.value("aud")}))),
+        aimed("with an object for aud", |aud| json!({"is": aud})),
         changed("without sub", |token| token.without("sub")),
         changed("with an empty sub", |token| token.claim("sub", "")),
         changed("with a number for sub", |token| token.claim("sub", 7)),
@@ -93,7 +96,10 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
 fn challenged(reply: &Reply, name: &str, token: &str) {
     assert_eq!(reply.status, 401, "{name}: {}", reply.text());
     let challenge = reply.headers["www-authenticate"].to_str().unwrap();
-    assert!(challenge.starts_with("Bearer ") && challenge.contains("resource_metadata="), "{name}: {challenge}");
+    assert!(
+        challenge.starts_with("Bearer ") && challenge.contains("resource_metadata="),
+        "{name}: {challenge}"
+    );
     assert!(challenge.contains("error=\"invalid_token\""), "{name}: {challenge}");
     assert_eq!(code(reply), "PTN-2002", "{name}");
     let leaked = token.split('.').filter(|part| part.len() > 10).any(|part| reply.text().contains(part));
@@ -198,7 +204,9 @@ async fn nobody_is_told_where_to_sign_in() {
 
 #[tokio::test]
 async fn a_missing_scope_is_a_403_that_names_it() {
-    let bed = bed_with(|setup| setup.set(&["scopes"], json!(["mcp"])).set(&["required_scopes"], json!(["mcp"]))).await;
+    let bed =
+        bed_with(|setup| setup.set(&["scopes"], json!(["mcp"])).set(&["required_scopes"], json!(["mcp"])))
+            .await;
     let token = bed.gateway.token(&bed.idp, "alice", UP);
     served(&bed.gateway.with_token(UP, &token).call("echo", json!({"text": "in"})).await, "in");
     let reply = bed.gateway.with_token(UP, &token.claim("scope", "other")).call("echo", json!({})).await;
@@ -251,7 +259,8 @@ async fn a_revoked_token_is_refused_although_it_is_cached() {
     let gateway = setup.start().await;
     let token = gateway.token(&idp, "alice", UP).claim("jti", "stolen");
     served(&gateway.with_token(UP, &token).call("echo", json!({"text": "one"})).await, "one");
-    std::fs::write(&list, json!({"revoked": [{"jti": "stolen", "issuer": idp.issuer()}]}).to_string()).unwrap();
+    std::fs::write(&list, json!({"revoked": [{"jti": "stolen", "issuer": idp.issuer()}]}).to_string())
+        .unwrap();
     gateway.reload().await.unwrap();
     assert_eq!(gateway.with_token(UP, &token).call("echo", json!({})).await.status, 401);
     served(&gateway.caller(&idp, "bob", UP).call("echo", json!({"text": "two"})).await, "two");

@@ -11,8 +11,12 @@ const ONLY_ECHO: &str = r#"
 
 /// All a caller can tell one answer from another by, save the name it asked for and the reference it was given.
 fn face(reply: &Reply, name: &str) -> (u16, Vec<(String, usize)>, String) {
-    let mut headers: Vec<(String, usize)> =
-        reply.headers.iter().filter(|(name, _)| *name != "date").map(|(name, value)| (name.to_string(), value.len())).collect();
+    let mut headers: Vec<(String, usize)> = reply
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "date")
+        .map(|(name, value)| (name.to_string(), value.len()))
+        .collect();
     headers.sort();
     let mut body = reply.json();
     let mut mask = |pointer: &str| {
@@ -26,7 +30,13 @@ fn face(reply: &Reply, name: &str) -> (u16, Vec<(String, usize)>, String) {
     (reply.status, headers, body.to_string().replace(name, "NAME"))
 }
 
-async fn alike(caller: &Caller, method: &str, hidden: Value, missing: Value, (hidden_name, missing_name): (&str, &str)) {
+async fn alike(
+    caller: &Caller,
+    method: &str,
+    hidden: Value,
+    missing: Value,
+    (hidden_name, missing_name): (&str, &str),
+) {
     let (hidden, missing) = (caller.ask(method, hidden).await, caller.ask(method, missing).await);
     assert_eq!(face(&hidden, hidden_name), face(&missing, missing_name), "{method}");
     assert_eq!(hidden.error_code(), -32602, "{}", hidden.text());
@@ -49,19 +59,31 @@ async fn an_invisible_tool_answers_exactly_as_an_unknown_one() {
     assert!(bed.up.calls().is_empty());
     // The record tells them apart.
     let reasons = |name: &str| -> Vec<Value> {
-        bed.gateway.record().iter().filter(|found| found.leaf.to_string().contains(name)).map(|found| found.leaf.clone()).collect()
+        bed.gateway
+            .record()
+            .iter()
+            .filter(|found| found.leaf.to_string().contains(name))
+            .map(|found| found.leaf.clone())
+            .collect()
     };
     let (hidden, missing) = (reasons("write"), reasons("wrote"));
     assert_eq!(hidden.len(), 4, "{hidden:?}");
-    assert!(hidden.iter().all(|leaf| leaf["decision"]["effect"] == "deny" && leaf["code"] == "PTN-1010"), "{hidden:?}");
-    assert!(missing.iter().all(|leaf| leaf["decision"].is_null() && leaf["code"] == "PTN-1010"), "{missing:?}");
+    assert!(
+        hidden.iter().all(|leaf| leaf["decision"]["effect"] == "deny" && leaf["code"] == "PTN-1010"),
+        "{hidden:?}"
+    );
+    assert!(
+        missing.iter().all(|leaf| leaf["decision"].is_null() && leaf["code"] == "PTN-1010"),
+        "{missing:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_invisible_prompt_answers_exactly_as_an_unknown_one() {
     let bed = bed_with(|setup| setup.without_policies().policy("only-echo", ONLY_ECHO)).await;
     let caller = bed.caller("alice");
-    alike(&caller, "prompts/get", json!({"name": "greet"}), json!({"name": "great"}), ("greet", "great")).await;
+    alike(&caller, "prompts/get", json!({"name": "greet"}), json!({"name": "great"}), ("greet", "great"))
+        .await;
 }
 
 #[tokio::test]

@@ -12,7 +12,11 @@ fn denied(reply: &Reply, recorded: &Recorded, rule: &str) {
     assert_eq!((&leaf["kind"], &leaf["code"]), (&json!("denial"), &json!("PTN-3001")), "{leaf}");
     assert_eq!(leaf["decision"]["effect"], "deny");
     assert!(leaf["decision"]["rules"].as_array().unwrap().contains(&json!(rule)), "{leaf}");
-    assert!(reply.text().contains(leaf["call"].as_str().unwrap()), "the reply names the call: {}", reply.text());
+    assert!(
+        reply.text().contains(leaf["call"].as_str().unwrap()),
+        "the reply names the call: {}",
+        reply.text()
+    );
 }
 
 #[tokio::test]
@@ -27,10 +31,18 @@ async fn an_allowed_call_is_made_and_its_record_says_everything() {
     let outcome = outcome.unwrap();
     assert!(!unknown);
     assert_eq!(
-        (&leaf["caller"]["user"], &leaf["caller"]["client"], &leaf["caller"]["tenant"], &leaf["caller"]["issuer"]),
+        (
+            &leaf["caller"]["user"],
+            &leaf["caller"]["client"],
+            &leaf["caller"]["tenant"],
+            &leaf["caller"]["issuer"]
+        ),
         (&json!("alice"), &json!("test-client"), &json!("acme"), &json!(bed.idp.issuer()))
     );
-    assert_eq!((&leaf["target"]["server"], &leaf["impact"], &leaf["endpoint"]), (&json!("up"), &json!("read"), &json!(UP)));
+    assert_eq!(
+        (&leaf["target"]["server"], &leaf["impact"], &leaf["endpoint"]),
+        (&json!("up"), &json!("read"), &json!(UP))
+    );
     assert_eq!(leaf["downstream"]["strategy"], "none");
     assert_eq!(leaf["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(leaf["decision"]["rules"], json!(["readers"]));
@@ -92,7 +104,8 @@ async fn a_call_may_be_denied_by_time() {
     // Every hour of the day but one that is not: the clock of the test does not matter.
     let text = r#"@id("never-now") forbid (principal, action == Action::"up/write", resource)
         when { context.time.hour >= 0 && context.time.zone == "Europe/Berlin" && context.args has text };"#;
-    let bed = bed_with(|setup| setup.policy("time", text).set(&["policy_zone"], json!("Europe/Berlin"))).await;
+    let bed =
+        bed_with(|setup| setup.policy("time", text).set(&["policy_zone"], json!("Europe/Berlin"))).await;
     let reply = bed.caller("alice").call("write", json!({"text": "a"})).await;
     denied(&reply, &bed.call_on_record("write"), "never-now");
 }
@@ -128,7 +141,10 @@ async fn an_unmet_obligation_is_a_denial_that_names_it() {
     let reply = caller.call("write", json!({"text": "a"})).await;
     assert!(reply.is_tool_error() && reply.text().contains("approval:finance"), "{}", reply.text());
     let leaf = bed.call_on_record("write").leaf;
-    assert_eq!((&leaf["code"], &leaf["decision"]["obligations"]), (&json!("PTN-3002"), &json!(["approval:finance"])));
+    assert_eq!(
+        (&leaf["code"], &leaf["decision"]["obligations"]),
+        (&json!("PTN-3002"), &json!(["approval:finance"]))
+    );
     assert!(bed.up.calls().is_empty());
 }
 
@@ -164,7 +180,8 @@ async fn prompts_resources_and_completions_go_through() {
     assert!(prompt.text().contains("hello") && prompt.is_success(), "{}", prompt.text());
     let resource = caller.ask("resources/read", json!({"uri": "fake://note"})).await;
     assert!(resource.text().contains("a note") && resource.is_success(), "{}", resource.text());
-    let reference = json!({"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "who", "value": "w"}});
+    let reference =
+        json!({"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "who", "value": "w"}});
     let completion = caller.ask("completion/complete", reference).await;
     assert_eq!(completion.result()["completion"]["values"], json!(["world"]), "{}", completion.text());
     let kinds: Vec<Value> = bed.gateway.record().iter().map(|found| found.leaf["method"].clone()).collect();

@@ -9,7 +9,11 @@ use testkit::{Act, Caller, FakeIdp, FakeUpstream, Setup, clock, eventually, raw,
 /// The program under test, beside the test's own.
 pub(crate) fn portunus() -> PathBuf {
     let path = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("portunus");
-    assert!(path.exists(), "{} is missing: `cargo build --bin portunus` first, as `cargo xtask test` does", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo build --bin portunus` first, as `cargo xtask test` does",
+        path.display()
+    );
     path
 }
 

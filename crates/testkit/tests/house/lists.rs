@@ -30,9 +30,15 @@ async fn a_list_holds_what_some_arguments_could_permit() {
 #[tokio::test]
 async fn lists_leave_private_and_uncacheable() {
     let bed = bed().await;
-    for method in ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"] {
+    for method in
+        ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"]
+    {
         let result = bed.caller("alice").ask(method, json!({})).await.result();
-        assert_eq!((&result["cacheScope"], &result["ttlMs"]), (&json!("private"), &json!(0)), "{method}: {result}");
+        assert_eq!(
+            (&result["cacheScope"], &result["ttlMs"]),
+            (&json!("private"), &json!(0)),
+            "{method}: {result}"
+        );
         assert_eq!(result["resultType"], "complete", "{method}");
     }
 }
@@ -73,7 +79,12 @@ async fn unknown_members_of_definitions_survive() {
     bed.up.changed(vec![odd.clone()]);
     let caller = bed.caller("alice");
     let listed = testkit::eventually("the new tool", || async {
-        caller.ask("tools/list", json!({})).await.result()["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "odd").cloned()
+        caller.ask("tools/list", json!({})).await.result()["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|tool| tool["name"] == "odd")
+            .cloned()
     })
     .await;
     assert_eq!(listed, odd);
@@ -92,7 +103,11 @@ async fn every_pair_of_eras_lists_and_calls() {
             }
             assert_eq!(caller.tools().await, ["echo", "write"], "{client:?} to {server:?}");
             let reply = caller.call("echo", json!({"text": "across"})).await;
-            assert!(reply.is_success() && reply.content().contains("across"), "{client:?} to {server:?}: {}", reply.text());
+            assert!(
+                reply.is_success() && reply.content().contains("across"),
+                "{client:?} to {server:?}: {}",
+                reply.text()
+            );
             let stamped = reply.result().get("resultType").is_some();
             assert_eq!(stamped, client == Era::Stateless, "{client:?} to {server:?}: {}", reply.text());
         }
@@ -103,7 +118,8 @@ async fn every_pair_of_eras_lists_and_calls() {
 async fn news_of_a_changed_list_reach_who_listens() {
     let bed = bed().await;
     let stateless = bed.caller("alice");
-    let listen = stateless.request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    let listen =
+        stateless.request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
     let mut stream = stateless.stream(listen).await;
     assert_eq!(stream.next().await.unwrap()["method"], "notifications/subscriptions/acknowledged");
     let older = bed.caller("bob").open().await;

@@ -35,7 +35,9 @@ fn outcome(reply: &Reply) -> String {
     if result["isError"] == true {
         return format!("{status} tool error");
     }
-    let items = ["tools", "prompts", "resources", "resourceTemplates"].iter().find_map(|list| result[list].as_array());
+    let items = ["tools", "prompts", "resources", "resourceTemplates"]
+        .iter()
+        .find_map(|list| result[list].as_array());
     items.map_or_else(|| format!("{status} result"), |items| format!("{status} {} items", items.len()))
 }
 
@@ -79,7 +81,8 @@ async fn what_each_method_answers_by_era_and_principal() {
             let stateless = answer(&caller, *method).await;
             // Whoever has no token has no session either.
             let session = if who == "nobody" {
-                let mut message = json!({"jsonrpc": "2.0", "id": 1, "method": method.name(), "params": params(*method)});
+                let mut message =
+                    json!({"jsonrpc": "2.0", "id": 1, "method": method.name(), "params": params(*method)});
                 if method.name().starts_with("notifications/") {
                     message.as_object_mut().unwrap().remove("id");
                 }

@@ -38,7 +38,10 @@ async fn a_bad_policy_keeps_the_old_one_and_says_where_it_is_wrong() {
         bed.gateway.write_policy("bad", text);
         let refused = bed.gateway.reload().await.unwrap_err().to_string();
         assert!(refused.contains("bad.cedar") && refused.contains('2'), "{name}: {refused}");
-        assert!(caller.call("write", json!({"text": "a"})).await.is_tool_error(), "{name}: the old policy holds");
+        assert!(
+            caller.call("write", json!({"text": "a"})).await.is_tool_error(),
+            "{name}: the old policy holds"
+        );
         bed.bystander_is_served().await;
     }
     assert!(bed.gateway.record().iter().any(|found| found.leaf["what"] == "policy_refused"));
@@ -47,7 +50,8 @@ async fn a_bad_policy_keeps_the_old_one_and_says_where_it_is_wrong() {
 #[tokio::test]
 async fn a_bad_configuration_keeps_the_old_one_and_names_every_fault() {
     let bed = bed().await;
-    bed.gateway.write_config_text("version: 1\nlisten: {adress: x}\nservers: {UP: {}}\nlimits: {json_depth: 0}\n");
+    bed.gateway
+        .write_config_text("version: 1\nlisten: {adress: x}\nservers: {UP: {}}\nlimits: {json_depth: 0}\n");
     let refused = bed.gateway.reload().await.unwrap_err().to_string();
     for fault in ["adress", "UP", "json_depth"] {
         assert!(refused.contains(fault), "{fault}: {refused}");
@@ -87,7 +91,8 @@ async fn a_drain_lets_open_calls_finish_ends_streams_and_takes_no_more() {
     let mut bed = bed_where("slow", Act::Hold, |setup| setup).await;
     let address = bed.gateway.address();
     let (slow, listener) = (bed.caller("alice"), bed.caller("bob"));
-    let listen = listener.request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    let listen =
+        listener.request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
     let mut stream = listener.stream(listen).await;
     assert!(stream.next().await.is_some());
     let gateway = bed.gateway.take();
@@ -121,7 +126,10 @@ async fn a_tool_that_appears_is_judged_by_policies_that_were_there_before() {
     let bed = super::bed::bed_with(|setup| setup.policy("early", early)).await;
     let caller = bed.caller("alice");
     bed.up.changed(vec![tool("echo"), tool("late")]);
-    testkit::eventually("the new tool", || async { caller.tools().await.contains(&"late".to_owned()).then_some(()) }).await;
+    testkit::eventually("the new tool", || async {
+        caller.tools().await.contains(&"late".to_owned()).then_some(())
+    })
+    .await;
     served(&caller.call("late", json!({"amount": 10})).await, "10");
     assert!(caller.call("late", json!({"amount": 11})).await.is_tool_error());
     assert_eq!(bed.gateway.caller(&bed.idp, "alice", UP).tools().await, ["echo", "late"]);

@@ -27,7 +27,8 @@ async fn a_session_of_another_principal_is_unknown() {
     let stolen = alice.session().to_owned();
     for (who, path) in [("mallory", UP), ("alice", SHARED)] {
         let thief = bed.gateway.caller(&bed.idp, who, path);
-        let mut request = thief.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}));
+        let mut request =
+            thief.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}));
         for name in ["mcp-protocol-version", "mcp-method"] {
             request.headers_mut().remove(name);
         }
@@ -109,10 +110,14 @@ async fn a_session_call_is_withdrawn_by_its_notification() {
 
 #[tokio::test]
 async fn a_servers_question_reaches_its_caller_and_the_answer_its_server() {
-    let question = Act::Ask("elicitation/create".to_owned(), json!({"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}));
+    let question = Act::Ask(
+        "elicitation/create".to_owned(),
+        json!({"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}),
+    );
     let bed = bed_where("ask", question, |setup| setup).await;
     let caller = bed.caller("alice").capable_of(json!({"elicitation": {}})).open().await;
-    let mut stream = caller.stream(caller.request("tools/call", json!({"name": "ask", "arguments": {}}))).await;
+    let mut stream =
+        caller.stream(caller.request("tools/call", json!({"name": "ask", "arguments": {}}))).await;
     let asked = stream.next().await.unwrap();
     assert_eq!(asked["method"], "elicitation/create", "{asked}");
     let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"said": "yes"}}});
@@ -122,7 +127,8 @@ async fn a_servers_question_reaches_its_caller_and_the_answer_its_server() {
     assert_eq!(caller.send(caller.post(&answer)).await.status, 202);
     let done = stream.next().await.unwrap();
     assert!(done["result"]["content"][0]["text"].as_str().unwrap().contains("yes"), "{done}");
-    let answers = bed.up.seen().iter().filter(|seen| String::from_utf8_lossy(&seen.body).contains("\"said\"")).count();
+    let answers =
+        bed.up.seen().iter().filter(|seen| String::from_utf8_lossy(&seen.body).contains("\"said\"")).count();
     assert_eq!(answers, 1);
 }
 
@@ -133,13 +139,17 @@ async fn progress_reaches_who_asked_for_it_under_its_own_token() {
         let params = json!({"name": "steps", "arguments": {}, "_meta": {"progressToken": "mine"}});
         let reply = caller.ask("tools/call", params).await;
         let messages = reply.messages();
-        let steps: Vec<_> = messages.iter().filter(|message| message["method"] == "notifications/progress").collect();
+        let steps: Vec<_> =
+            messages.iter().filter(|message| message["method"] == "notifications/progress").collect();
         assert_eq!(steps.len(), 3, "{}", reply.text());
         assert!(steps.iter().all(|step| step["params"]["progressToken"] == "mine"), "{}", reply.text());
         assert_eq!(reply.content(), "done");
     }
     let calls = bed.up.calls();
-    assert!(calls.iter().all(|call| call["params"]["_meta"]["progressToken"] != "mine"), "tokens are our own upstream");
+    assert!(
+        calls.iter().all(|call| call["params"]["_meta"]["progressToken"] != "mine"),
+        "tokens are our own upstream"
+    );
 }
 
 #[tokio::test]
