@@ -46,7 +46,7 @@ impl ActionName<'_> {
         }
     }
 
-    /// The groups the action is in: its server, its method, and its impact class if it has one.
+    /// The groups the action is in: its method, its server save for discovery, its impact class if it has one.
     pub(crate) fn groups(&self, impact: Option<Impact>) -> Vec<String> {
         let method = match self {
             Self::Tool(..) => "tools/call",
@@ -54,7 +54,12 @@ impl ActionName<'_> {
             Self::Resource(_) => "resources/read",
             Self::Discover(_) => "server/discover",
         };
-        let mut groups = vec![format!("server:{}", self.server()), format!("method:{method}")];
+        let mut groups = vec![format!("method:{method}")];
+        // Asking a server what it has is the gateway's own business: a policy for the server's tools may read
+        // arguments that no discovery has.
+        if !matches!(self, Self::Discover(_)) {
+            groups.push(format!("server:{}", self.server()));
+        }
         groups.extend(impact.map(|impact| format!("impact:{}", impact.as_str())));
         groups
     }

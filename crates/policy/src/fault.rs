@@ -5,7 +5,7 @@ use miette::Diagnostic;
 use std::sync::Arc;
 
 /// A reason why policy texts are refused. Shown with [`model::Code::POLICY_INVALID`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyFault {
     /// The file as given in [`crate::PolicyFile::name`].
     pub file: String,

@@ -24,6 +24,8 @@ mod shape;
 mod standing;
 mod subject;
 mod table;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use action::{Action, ActionName};

@@ -76,20 +76,21 @@ impl Revision {
         must_fit: &dyn Fn(&crate::rule::Rule) -> bool,
     ) -> Result<Self, Vec<PolicyFault>> {
         let rules = Arc::new(Rules::read(files)?);
-        let mut faults: Vec<PolicyFault> = unreached(&rules);
+        let mut faults = unreached(&rules);
+        let mut misfits: Misfits = BTreeMap::new();
         let mut servers = BTreeMap::new();
         for (name, shapes) in shapes {
             let server = ServerActions::new(&rules, name, shapes);
-            faults.extend(
-                server.failures.iter().filter(|(rule, _)| must_fit(rule)).map(|(_, fault)| fault.clone()),
-            );
+            for (rule, action, fault) in &server.failures {
+                if must_fit(rule) && !faults.contains(fault) {
+                    misfits.entry(Arc::clone(fault)).or_default().push(action.clone());
+                }
+            }
             servers.insert((*name).clone(), Arc::new(server));
         }
+        faults.extend(misfits.into_iter().map(|(fault, actions)| against(&fault, &actions)));
         if !faults.is_empty() {
-            faults.sort_by(|a, b| {
-                (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
-            });
-            faults.dedup();
+            faults.sort();
             return Err(faults);
         }
         Ok(Self { rules, settings: settings.clone(), digest: digest(files, settings), servers })
@@ -217,24 +218,44 @@ impl Revision {
     }
 }
 
+/// A fault, and the actions it was found against.
+type Misfits = BTreeMap<Arc<PolicyFault>, Vec<String>>;
+
+/// The same fault, naming the first action and how many more there are.
+fn against(fault: &PolicyFault, actions: &[String]) -> PolicyFault {
+    let first = actions.first().map(String::as_str).unwrap_or_default();
+    let more = match actions.len() {
+        0 | 1 => String::new(),
+        many => format!(" and {} more", many.saturating_sub(1)),
+    };
+    PolicyFault { message: format!("against Action::{first:?}{more}: {}", fault.message), ..fault.clone() }
+}
+
 /// Faults of policies that can be told before any server has listed: those that read no argument.
 fn unreached(rules: &Rules) -> Vec<PolicyFault> {
     let nothing = rules.intern(Record::new());
-    let targets: Vec<(String, Vec<String>)> = rules
+    // One action that is in every group named, so every rule with groups reaches it.
+    let groups: BTreeSet<&String> = rules
         .all
         .iter()
-        .map(|rule| match &rule.scope {
-            Scope::Any => (ANYTHING.to_owned(), Vec::new()),
-            Scope::Exactly(id) => (id.clone(), Vec::new()),
-            Scope::In(groups) => (ANYTHING.to_owned(), groups.clone()),
+        .filter_map(|rule| match &rule.scope {
+            Scope::In(groups) => Some(groups),
+            Scope::Any | Scope::Exactly(_) => None,
         })
+        .flatten()
         .collect();
+    let groups: Vec<String> = groups.into_iter().cloned().collect();
     let pairs: Vec<_> = rules
         .all
         .iter()
-        .zip(&targets)
-        .filter(|(rule, _)| !rule.reads_arguments())
-        .map(|(rule, (id, groups))| (Arc::clone(rule), Target { id, groups, arguments: &nothing }))
+        .filter(|rule| !rule.reads_arguments())
+        .map(|rule| {
+            let (id, groups) = match &rule.scope {
+                Scope::Exactly(id) => (id.as_str(), &[][..]),
+                Scope::Any | Scope::In(_) => (ANYTHING, groups.as_slice()),
+            };
+            (Arc::clone(rule), Target { id, groups, arguments: &nothing })
+        })
         .collect();
     let fits = validate(rules, &pairs);
     fits.into_iter()

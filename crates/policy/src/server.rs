@@ -21,8 +21,8 @@ pub(crate) struct ServerActions {
     pub(crate) discover: Option<Action>,
     pub(crate) partly_typed: Vec<PartlyTyped>,
     pub(crate) withheld: Vec<Withheld>,
-    /// Each policy that does not validate against an action, with the fault.
-    pub(crate) failures: Vec<(Arc<Rule>, PolicyFault)>,
+    /// Each policy that does not validate against an action, the action's id, and the fault.
+    pub(crate) failures: Vec<(Arc<Rule>, String, Arc<PolicyFault>)>,
     /// Rules that can hold for some action here, and rules that reach one but can hold for none of it.
     pub(crate) live: BTreeSet<Arc<str>>,
     pub(crate) never: BTreeSet<Arc<str>>,
@@ -89,8 +89,7 @@ impl ServerActions {
                         rule: Arc::clone(&rule.id),
                         reason: fault.message.clone(),
                     });
-                    let message = format!("against Action::{:?}: {}", draft.id, fault.message);
-                    self.failures.push((Arc::clone(rule), PolicyFault { message, ..fault.as_ref().clone() }));
+                    self.failures.push((Arc::clone(rule), draft.id.clone(), Arc::clone(fault)));
                 }
             }
         }

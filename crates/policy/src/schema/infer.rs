@@ -19,7 +19,10 @@ pub(crate) fn arguments_of(schema: &Value) -> Arguments {
             Record::new()
         }
     };
-    Arguments { record, gaps: reader.gaps }
+    let mut gaps = reader.gaps;
+    gaps.sort_by(|a, b| (&a.pointer, &a.reason).cmp(&(&b.pointer, &b.reason)));
+    gaps.dedup();
+    Arguments { record, gaps }
 }
 
 struct Reader<'a> {
