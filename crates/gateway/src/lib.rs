@@ -1,1 +1,47 @@
-//! Room `gateway`.
+//! The front hall: reads the configuration, composes the house top to bottom, watches over its life, and is
+//! the command line.
+//!
+//! In: one YAML file, a folder of policies, signals. Out: a running gateway, or every fault of what it was
+//! given. Never here: a decision about a call, a byte of MCP, a secret's value.
+//! Specified in `docs/configuration.md` and `docs/operations.md`.
+
+pub mod config;
+
+mod admin;
+mod compose;
+mod health;
+mod inside;
+mod keys;
+mod lifecycle;
+mod metrics;
+mod policies;
+mod reload;
+mod shown;
+mod snapshot;
+mod standing;
+mod telemetry;
+mod watch;
+
+pub mod cli;
+mod demo;
+mod environment;
+mod errors;
+
+pub use compose::{Gateway, Options, StartError};
+pub use keys::KeysError;
+pub use policies::PoliciesError;
+pub use reload::ReloadError;
+
+/// The folder of the record, in the data folder.
+pub(crate) const RECORD: &str = "record";
+
+/// The generated files of the repository, by path from its root: `cargo xtask gen` writes them, `tidy`
+/// compares.
+pub fn generated() -> Vec<(&'static str, String)> {
+    let schema = serde_json::to_string_pretty(&config::schema()).unwrap_or_default();
+    vec![
+        ("schema/portunus.schema.json", schema + "\n"),
+        ("docs/configuration.md", config::reference()),
+        ("docs/errors.md", errors::page()),
+    ]
+}

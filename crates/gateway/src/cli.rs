@@ -1,0 +1,86 @@
+//! The command line: nouns, then verbs. Quiet when all is well; `--json` for programs.
+
+mod audit;
+mod check;
+mod demo;
+mod exit;
+mod generate;
+mod out;
+mod policy;
+mod run;
+
+use clap::{Parser, Subcommand};
+use exit::Failure;
+use out::Out;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The one door between AI agents and the tools they use.
+#[derive(Debug, Parser)]
+#[command(name = "portunus", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway until it is told to stop (SIGTERM, Ctrl-C); SIGHUP reloads.
+    Run(run::Arguments),
+    /// Checks a configuration, the policies and every file they refer to, without starting.
+    Check(check::Arguments),
+    /// Checks, tests and explains policies.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Reads the record, also that of a running gateway.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Prints the JSON schema of the configuration.
+    Schema,
+    /// A whole gateway on loopback with demo people, servers and policies, and a self-test.
+    Demo(demo::Arguments),
+    /// Writes the generated files of the repository.
+    #[command(hide = true)]
+    Generate(generate::Arguments),
+}
+
+/// The configuration most commands start from.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = "portunus.yaml")]
+    config: PathBuf,
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            // There is nobody to tell if the terminal is gone.
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let mut out = Out::standard();
+    let done = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments, &mut out),
+        Command::Policy(command) => policy::run(&command, &mut out),
+        Command::Audit(command) => audit::run(&command, &mut out),
+        Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),
+        Command::Demo(arguments) => demo::run(&arguments, &mut out),
+        Command::Generate(arguments) => generate::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.complain(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or policy, 4 address in use, \
+                          5 record or data folder, 6 server, 7 identity provider.";

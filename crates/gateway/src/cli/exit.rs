@@ -1,0 +1,75 @@
+//! Why a command failed, and the exit code that says so.
+
+use crate::StartError;
+use crate::config::ConfigError;
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The configuration was refused, or could not be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What the command looked at is not as it should be; it was printed.
+    #[error("{0}")]
+    Found(String),
+    /// A policy is refused; the faults were printed.
+    #[error("{0}")]
+    Policy(String),
+    /// The gateway did not start.
+    #[error("failed to start: {0}")]
+    Start(#[from] StartError),
+    /// The record cannot be read.
+    #[error("failed to read the record: {0}")]
+    Record(String),
+    /// A server could not be asked.
+    #[error("{0}")]
+    Server(String),
+    /// The arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// The terminal or a file could not be written or read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Found(_) | Self::Io(_) => 1,
+            Self::Usage(_) => USAGE,
+            Self::Config(_) | Self::Policy(_) => CONFIG,
+            Self::Start(error) => code_of(error),
+            Self::Record(_) => RECORD,
+            Self::Server(_) => SERVER,
+        }
+    }
+}
+
+fn code_of(error: &StartError) -> u8 {
+    match error {
+        StartError::Config(_)
+        | StartError::Policies(_)
+        | StartError::Policy(_)
+        | StartError::Tls(_)
+        | StartError::Resource(_) => CONFIG,
+        StartError::Bind { .. } => ADDRESS,
+        StartError::DataDir { .. } | StartError::Keys(_) | StartError::Ended(_) | StartError::Record(_) => {
+            RECORD
+        }
+        StartError::Issuers(_) => IDENTITY,
+    }
+}
+
+/// Wrong arguments.
+pub(crate) const USAGE: u8 = 2;
+/// The configuration or a policy is refused.
+const CONFIG: u8 = 3;
+/// An address is in use.
+const ADDRESS: u8 = 4;
+/// The record or the data folder cannot be used.
+const RECORD: u8 = 5;
+/// A server cannot be used.
+const SERVER: u8 = 6;
+/// An identity provider cannot be used.
+const IDENTITY: u8 = 7;

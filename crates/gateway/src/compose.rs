@@ -1,0 +1,431 @@
+//! The house, composed once, top to bottom.
+
+use crate::config::{self, ConfigError, Settings};
+use crate::health::Health;
+use crate::inside::{Force, Inside};
+use crate::keys::KeysError;
+use crate::policies::PoliciesError;
+use crate::reload::ReloadError;
+use crate::standing::Standing;
+use crate::watch::Watch;
+use crate::{admin, keys, metrics, policies};
+use authn::{Authn, Resource};
+use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
+use net::listen::{self, Listener, Tls};
+use policy::Shape;
+use proxy::{
+    Catalog, CatalogEvent, CatalogSettings, CatalogWatch, Endpoint, House, Parts, Rules, ServerView,
+    UpstreamSettings, Upstreams,
+};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What a gateway is given besides its configuration.
+#[derive(Clone)]
+pub struct Options {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+    /// Reload when a file changes. Without it only [`Gateway::reload`] does.
+    pub watch: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::default()), dice: Arc::new(SystemDice), watch: true }
+    }
+}
+
+/// A running gateway. Dropping it stops it at once; [`Gateway::shutdown`] lets open calls finish.
+pub struct Gateway {
+    inside: Arc<Inside>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    stop: watch::Sender<Phase>,
+    serving: Option<JoinHandle<listen::Drained>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Gone,
+}
+
+/// A gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The policies could not be read.
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
+    /// The policies were refused; each fault with its place.
+    #[error("the policies have {} fault(s):\n{}", .0.len(), .0.join("\n"))]
+    Policy(Vec<String>),
+    /// An identity provider's configuration cannot work.
+    #[error("the issuers have {} fault(s):\n{}", .0.len(), .0.join("\n"))]
+    Issuers(Vec<String>),
+    /// The data folder could not be made.
+    #[error("make the data folder {}", path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The sealing keys could not be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The memory of ended sessions could not be opened.
+    #[error(transparent)]
+    Ended(#[from] proxy::EndedError),
+    /// The record could not be opened.
+    #[error("open the record")]
+    Record(#[from] audit::OpenError),
+    /// The listener's certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] listen::TlsError),
+    /// An address could not be bound.
+    #[error("listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The public URL names no resource.
+    #[error(transparent)]
+    Resource(#[from] authn::ResourceError),
+}
+
+impl Gateway {
+    /// Starts a gateway from a configuration file.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(file: &Path, options: Options) -> Result<Self, StartError> {
+        let settings = config::load(file)?;
+        Self::start_with(file, settings, options).await
+    }
+
+    /// Starts a gateway from settings already read from `file`, which reloads read again.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_with(file: &Path, settings: Settings, options: Options) -> Result<Self, StartError> {
+        let Options { clock, dice, watch } = options;
+        let data = &settings.data_dir;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+        made.map_err(|source| StartError::DataDir { path: data.clone(), source })?;
+
+        let files = policies::read(&settings.policies)?;
+        let servers: Vec<_> = settings.servers.keys().cloned().collect();
+        let zone = policy::Settings { zone: settings.zone.clone() };
+        let rules = Rules::compile(&files, &zone, &servers, settings.limits.cached_tokens);
+        let rules = Arc::new(rules.map_err(|faults| StartError::Policy(policies::lines(&faults)))?);
+
+        let egress = settings.egress.clone();
+        let authn = Authn::new(settings.authn(), egress.clone(), Arc::clone(&clock));
+        let authn = Arc::new(authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?);
+
+        let tls = settings.listen.tls.clone().map(Tls::load).transpose()?;
+        let listener = bind(settings.listen.address, &settings, tls.clone()).await?;
+        let admin = bind(settings.admin, &settings, None).await?;
+        let (address, admin_address) =
+            (bound(&listener, settings.listen.address)?, bound(&admin, settings.admin)?);
+        let public_url = settings.public_url(address);
+        let config = settings.data_plane(&public_url);
+        let resources = resources(&config, &settings)?;
+
+        let sealer = Arc::new(keys::sealer(data, dice.as_ref())?);
+        let ended = data.join(ENDED);
+        let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
+        let record = audit::Config::at(data.join(crate::RECORD));
+        let audit = audit::Writer::open(record, Arc::clone(&clock), dice.as_ref())?;
+        let failures =
+            audit::Failures::new(audit::FailuresConfig::default(), audit.clone(), Arc::clone(&clock));
+        let failures = Arc::new(failures);
+        let metrics = Arc::new(metrics::Metrics::new());
+
+        let house = House::new(Parts {
+            config,
+            resources,
+            clock: Arc::clone(&clock),
+            dice,
+            sealer,
+            ended,
+            authn: Arc::clone(&authn),
+            rules: Arc::clone(&rules),
+            audit: audit.clone(),
+            failures: Arc::clone(&failures),
+            egress,
+            environment: crate::environment::of_children(),
+            catalog_refresh: settings.catalog_refresh,
+            observer: Arc::<metrics::Metrics>::clone(&metrics),
+        });
+        let now = clock.now();
+        let force = Force {
+            configuration: Standing::new(now, Digest::of(&std::fs::read(file).unwrap_or_default())),
+            policies: Standing::new(now, rules.current().revision.digest()),
+            settings,
+            seen: None,
+        };
+        let inside = Inside {
+            file: file.to_owned(),
+            public_url,
+            house,
+            authn,
+            rules,
+            audit,
+            failures,
+            metrics,
+            clock,
+            tls,
+            force: Mutex::new(force),
+            reloading: tokio::sync::Mutex::new(()),
+            asked: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        };
+        Ok(Self::serve(Arc::new(inside), (listener, address), (admin, admin_address), watch))
+    }
+
+    fn serve(
+        inside: Arc<Inside>,
+        (listener, address): (Listener, SocketAddr),
+        (admin, admin_address): (Listener, SocketAddr),
+        watch: bool,
+    ) -> Self {
+        let (stop, phase) = watch::channel(Phase::Serving);
+        let until = |wanted: &'static [Phase]| {
+            let mut phase = phase.clone();
+            async move {
+                // A gateway that was dropped is gone.
+                drop(phase.wait_for(|phase| wanted.contains(phase)).await);
+            }
+        };
+        let house = Arc::clone(&inside.house);
+        let handler = move |request, peer| {
+            let house = Arc::clone(&house);
+            async move { house.handle(request, peer).await }
+        };
+        let serving = tokio::spawn(listener.serve(handler, until(&[Phase::Draining, Phase::Gone])));
+        let asked = Arc::clone(&inside);
+        let answer = move |request, _| std::future::ready(admin::answer(&asked, &request));
+        let administering = admin.serve(answer, until(&[Phase::Gone]));
+        let mut tasks = vec![
+            tokio::spawn(async move {
+                administering.await;
+            }),
+            tokio::spawn(Arc::clone(&inside).tend()),
+        ];
+        let kept = Arc::clone(&inside);
+        tasks.push(tokio::spawn(async move { kept.authn.keep_fresh().await }));
+        if watch {
+            tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
+        }
+        tracing::info!(%address, admin = %admin_address, url = %inside.public_url, "serving");
+        Self { inside, address, admin_address, stop, serving: Some(serving), tasks }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and metrics are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Scheme, host and port of every endpoint.
+    pub fn public_url(&self) -> &str {
+        &self.inside.public_url
+    }
+
+    /// Waits until it is fit to serve: issuers' keys are there and every server was asked once.
+    ///
+    /// # Errors
+    /// Its health after `within`.
+    pub(crate) async fn ready(&self, within: Duration) -> Result<(), Health> {
+        let look = async {
+            while !self.inside.health().is_ready() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(within, look).await.map_err(|_| self.inside.health())
+    }
+
+    /// Reads configuration and policies again.
+    ///
+    /// # Errors
+    /// Every fault, each with its place. What was refused changed nothing; the rest is in force.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.inside.reload().await
+    }
+
+    /// The same, into the log.
+    pub(crate) async fn reload_logged(&self, why: &str) {
+        tracing::info!(why, "reloading");
+        // Both outcomes are logged where they are found.
+        drop(self.inside.reload().await);
+    }
+
+    /// Ends softly: takes no new connections, ends streams, lets open calls finish within the drain
+    /// deadline, then closes servers and record.
+    pub async fn shutdown(mut self) {
+        self.inside.begin_drain();
+        self.inside.house.drain();
+        self.stop.send_replace(Phase::Draining);
+        if let Some(serving) = self.serving.take()
+            && let Ok(drained) = serving.await
+        {
+            tracing::info!(ended = drained.ended, cut = drained.cut, "drained");
+        }
+        self.inside.house.close(CLOSE).await;
+        let inside = Arc::clone(&self.inside);
+        let closed = tokio::task::spawn_blocking(move || {
+            inside.failures.flush();
+            inside.audit.close()
+        });
+        if let Ok(Err(error)) = closed.await {
+            tracing::error!(%error, "the record could not be closed");
+        }
+        self.stop.send_replace(Phase::Gone);
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.serving.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Reloads whenever a file has changed.
+async fn follow(inside: Arc<Inside>) {
+    let mut watch = match Watch::new() {
+        Ok(watch) => watch,
+        Err(error) => {
+            tracing::warn!(%error, "files are not watched; reload with SIGHUP");
+            return;
+        }
+    };
+    loop {
+        let (files, folders) = inside.sources();
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        watch.follow(&files, &folders);
+        watch.changed().await;
+        inside.reload_if_changed().await;
+    }
+}
+
+async fn bind(address: SocketAddr, settings: &Settings, tls: Option<Tls>) -> Result<Listener, StartError> {
+    let config = listen::Config::new(address, &settings.limits);
+    Listener::bind(config, tls).await.map_err(|source| StartError::Bind { address, source })
+}
+
+fn bound(listener: &Listener, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.address().map_err(|source| StartError::Bind { address, source })
+}
+
+/// What the servers list, asked now: the catalog alone, without listener, identity or record.
+///
+/// # Errors
+/// The servers that did not answer, with their reasons.
+pub(crate) async fn discover(settings: &Settings) -> Result<Vec<Shape>, DiscoverError> {
+    let (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>) =
+        (Arc::new(SystemClock::default()), Arc::new(SystemDice));
+    let upstreams = UpstreamSettings {
+        limits: settings.limits.clone(),
+        clock,
+        dice: Arc::clone(&dice),
+        egress: settings.egress.clone(),
+        environment: crate::environment::of_children(),
+    };
+    let upstreams = Arc::new(Upstreams::new(upstreams, &settings.servers));
+    let asking = CatalogSettings {
+        limits: settings.limits.clone(),
+        dice,
+        refresh: settings.catalog_refresh,
+        watch: Arc::new(Asking),
+    };
+    let catalog = Catalog::start(Arc::clone(&upstreams), &settings.servers, asking);
+    catalog.ready(settings.limits.discovery_timeout + SLACK).await;
+    let found = catalog.snapshot();
+    upstreams.close(CLOSE).await;
+    let silent: Vec<String> = found
+        .servers
+        .values()
+        .filter_map(|server| match &server.state {
+            proxy::State::Ready => None,
+            proxy::State::Missing { code, reason } => Some(format!("{}: {reason} ({code})", server.name)),
+        })
+        .collect();
+    if !silent.is_empty() {
+        return Err(DiscoverError(silent));
+    }
+    let named = settings.servers.keys().cloned().map(Shape::Server);
+    Ok(named.chain(found.servers.values().flat_map(|server| server.shapes())).collect())
+}
+
+/// Servers that did not say what they have.
+#[derive(Debug, thiserror::Error)]
+#[error("{} server(s) did not say what they have:\n{}", .0.len(), .0.join("\n"))]
+pub(crate) struct DiscoverError(Vec<String>);
+
+/// Whoever runs the command line asks, so nobody else has to permit it.
+struct Asking;
+
+impl CatalogWatch for Asking {
+    fn permit(&self, _server: &ServerName) -> Result<(), Arc<str>> {
+        Ok(())
+    }
+
+    fn listed(&self, _view: &ServerView) {}
+
+    fn removed(&self, _server: &ServerName) {}
+
+    fn event(&self, _event: CatalogEvent) {}
+}
+
+/// Each endpoint as a protected resource of its own (RFC 9728).
+pub(crate) fn resources(
+    config: &proxy::Config,
+    settings: &Settings,
+) -> Result<BTreeMap<Endpoint, Resource>, authn::ResourceError> {
+    let resource = |endpoint: Endpoint| {
+        let canonical = format!("{}{}", config.public_url, endpoint.path());
+        let (required, scopes) = (settings.required_scopes.clone(), settings.scopes.clone());
+        Ok((endpoint, Resource::new(&canonical, Vec::new(), required, scopes)?))
+    };
+    config.endpoints().into_iter().map(resource).collect()
+}
+
+/// The faults of issuers, one a line.
+pub(crate) fn issuer_lines(faults: &[authn::ConfigError]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+/// The memory of ended sessions, in the data folder.
+const ENDED: &str = "sessions.ended";
+/// The pause between two looks at the health of a gateway that starts.
+const LOOK: Duration = Duration::from_millis(10);
+/// What discovery may take beyond its own deadline before it is given up.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long servers may take to end.
+const CLOSE: Duration = Duration::from_secs(5);

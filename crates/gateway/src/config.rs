@@ -1,0 +1,96 @@
+//! The one YAML file: read, checked as a whole, turned into what each room wants to be told.
+//!
+//! A good file costs one parse. A bad one is read again as a tree with places, held against the generated
+//! JSON schema and checked as far as it goes, so that all faults come at once.
+
+mod address;
+mod check;
+mod diagnose;
+mod egress;
+mod fault;
+mod file;
+mod issuer;
+mod limits;
+mod listen;
+mod log;
+mod record;
+mod reference;
+mod server;
+mod settings;
+mod shape;
+mod toolset;
+mod tree;
+mod units;
+
+pub use fault::{Fault, Refusal};
+pub use listen::Listen;
+pub use log::{Format, Log};
+pub use record::Record;
+pub use reference::reference;
+pub use settings::Settings;
+
+use std::path::{Path, PathBuf};
+
+/// A configuration could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has faults.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// [`ConfigError`] with every fault of the file.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    parse(&path.display().to_string(), &text, base).map_err(|refusal| ConfigError::Refused(Box::new(refusal)))
+}
+
+/// Checks the text of a file called `name`; relative paths start at `base`.
+///
+/// # Errors
+/// [`Refusal`] with every fault of the text.
+pub fn parse(name: &str, text: &str, base: &Path) -> Result<Settings, Refusal> {
+    if let Ok(file) = serde_saphyr::from_str_with_options::<file::File>(text, options()) {
+        let mut check = check::Check::default();
+        let settings = file.check(base, &mut check);
+        if let (true, Some(settings)) = (check.faults.is_empty(), settings) {
+            return Ok(settings);
+        }
+    }
+    Err(diagnose::refusal(name, text, base))
+}
+
+/// The JSON schema of the file (draft 2020-12), generated from the types that read it.
+pub fn schema() -> serde_json::Value {
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<file::File>().to_value()
+}
+
+/// Reads a length of time as the configuration writes it: `30s`.
+pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
+    units::span(text)
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! { with_snippet: false }
+}
+
+const NAME_ACCEPTS: &str = "1 to 32 of a-z, 0-9 and -";
+
+#[cfg(test)]
+mod tests;

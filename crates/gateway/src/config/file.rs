@@ -1,0 +1,59 @@
+//! The file as it is written.
+
+use super::egress::EgressSection;
+use super::issuer::IssuerSection;
+use super::limits::LimitsSection;
+use super::listen::{AdminSection, ListenSection};
+use super::log::LogSection;
+use super::record::RecordSection;
+use super::server::ServerSection;
+use super::toolset::ToolsetSection;
+use super::units::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The configuration of a Portunus gateway. Relative paths start at the folder of this file. Secrets are
+/// named, never written: `from_env`, `from_file`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Portunus configuration")]
+pub(crate) struct File {
+    /// The version of this format: 1.
+    pub(super) version: Option<u32>,
+    /// Where clients connect.
+    pub(super) listen: ListenSection,
+    /// Where health and metrics are served.
+    pub(super) admin: AdminSection,
+    /// Folder of the record and of generated keys. Default: ./data.
+    pub(super) data_dir: Option<PathBuf>,
+    /// Folder of `.cedar` policies; tables of expectations lie in its `tests`. Default: ./policies.
+    pub(super) policies: Option<PathBuf>,
+    /// The zone in which policies read hours and weekdays, by its IANA name. Default: UTC.
+    pub(super) policy_zone: Option<String>,
+    /// The identity providers whose tokens are accepted.
+    pub(super) issuers: Vec<IssuerSection>,
+    /// Scopes named in challenges and in the resource metadata.
+    pub(super) scopes: Vec<String>,
+    /// Scopes without which a token is refused at every endpoint.
+    pub(super) required_scopes: Vec<String>,
+    /// A YAML file of revoked tokens, users and clients; read again when it changes.
+    pub(super) revoked_tokens_file: Option<PathBuf>,
+    /// The MCP servers, by name.
+    pub(super) servers: BTreeMap<String, ServerSection>,
+    /// How long a server's lists are served before it is asked again; a quarter less at random. Default: 60s.
+    pub(super) catalog_refresh: Option<Span>,
+    /// Named selections of tools, by name.
+    pub(super) toolsets: BTreeMap<String, ToolsetSection>,
+    /// How the gateway reaches out.
+    pub(super) egress: EgressSection,
+    /// What the record holds.
+    pub(super) record: RecordSection,
+    /// The bounds of the request path.
+    pub(super) limits: LimitsSection,
+    /// The log.
+    pub(super) log: LogSection,
+    /// Worker threads. Default: one for each core.
+    pub(super) workers: Option<u16>,
+}

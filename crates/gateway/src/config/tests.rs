@@ -1,0 +1,151 @@
+//! Tables of faults: what is said, where, and what would be accepted.
+
+use super::*;
+
+const GOOD: &str = "
+version: 1
+issuers:
+  - issuer: https://idp.example.org
+    claims: { client: [client_id, azp], roles: realm_access.roles }
+servers:
+  git:
+    stdio: { command: mcp-server-git, args: [--verbose], env: { LANG: { value: C } } }
+    impact: { tools: { git_log: read } }
+  web:
+    http: { url: https://web.example.org/mcp }
+    timeout: 30s
+toolsets:
+  dev: { tools: [git/git_log, web/*] }
+limits: { request_bytes: 1MiB, call_timeout: 1m, json_depth: 32 }
+";
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    folder
+}
+
+/// Each fault as `line path: what`.
+fn faults(text: &str) -> Vec<String> {
+    let folder = folder();
+    let refusal = parse("portunus.yaml", text, folder.path()).err().expect("refused");
+    let line = |fault: &Fault| fault.line().map_or_else(|| "-".to_owned(), |line| line.to_string());
+    refusal.faults().iter().map(|fault| format!("{} {fault}", line(fault))).collect()
+}
+
+#[test]
+fn a_good_file_becomes_settings() {
+    let folder = folder();
+    let settings =
+        parse("portunus.yaml", GOOD, folder.path()).map_err(|refusal| refusal.render(false)).unwrap();
+    assert_eq!(settings.limits.request_bytes, 1 << 20);
+    assert_eq!(settings.servers.len(), 2);
+    let git = settings.servers.values().next().unwrap();
+    assert_eq!(git.impact.of("git_log"), model::Impact::Read);
+    assert_eq!(git.impact.of("git_commit"), model::Impact::ExternalOrRegulated);
+    assert_eq!(git.timeout, std::time::Duration::from_secs(60));
+    assert_eq!(settings.data_dir, folder.path().join("data"));
+    assert_eq!(settings.listen.address.to_string(), "127.0.0.1:7575");
+}
+
+#[test]
+fn all_faults_come_at_once_with_their_places() {
+    let text = "
+version: 2
+lisen: { address: 1.2.3.4:1 }
+listen:
+  address: localhost
+  public_url: http://mcp.example.org/x
+admin: { address: 127.0.0.1:99999 }
+issuers:
+  - issuer: idp.example.org
+    algorithms: [HS256]
+  - isuer: https://idp.example.org
+servers:
+  Git: { stdio: { command: git } }
+  both: { stdio: { command: x }, http: { url: https://a.example.org/ } }
+  neither: {}
+  web:
+    http: { url: https://web.example.org/mcp, headers: { Mcp-Name: { from_file: x } } }
+    timeout: 30
+    impact: { tools: { a: reed } }
+toolsets:
+  dev: { tools: [git/x, webb/*, nonsense] }
+limits: { request_bytes: 12, json_depth: 0, sessionz: 3 }
+";
+    let found = faults(text);
+    let expected = [
+        "2 version: unknown version 2",
+        "3 lisen: unknown key `lisen`",
+        "5 listen.address: not an address and port",
+        "6 listen.public_url: a public URL has no path",
+        "7 admin.address: not an address and port",
+        "10 issuers.0.algorithms.0: no such choice",
+        "11 issuers.1.isuer: unknown key `isuer`",
+        "11 issuers.1: `issuer` is missing",
+        "13 servers.Git: not a server's name",
+        "14 servers.both: both `http` and `stdio`",
+        "15 servers.neither: nothing says how to reach it",
+        "18 servers.web.timeout: a number where it does not belong",
+        "19 servers.web.impact.tools.a: no such choice",
+        "21 toolsets.dev.tools.0: no server `git`",
+        "21 toolsets.dev.tools.1: no server `webb`",
+        "21 toolsets.dev.tools.2: \"nonsense\" is not `server/name`",
+        "22 limits.request_bytes: a number where it does not belong",
+        "22 limits.sessionz: unknown key `sessionz`",
+    ];
+    for line in expected {
+        assert!(found.iter().any(|fault| fault.starts_with(line)), "{line}\nin {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn each_fault_says_what_would_be_accepted() {
+    let folder = folder();
+    for (text, accepted) in [
+        ("version: 1\nsevrers: {}", "did you mean `servers`?"),
+        ("version: 1\nlimits: { head_timeout: soon }", "(\"30s\")"),
+        ("version: 1\nlimits: { head_bytes: 4 MB }", "(\"4MiB\")"),
+        ("version: 1\nrecord: { arguments: values }", "one of digest, value"),
+        ("version: 1\npolicy_zone: Mars/Olympus", "Europe/Berlin"),
+        ("version: 1\nservers: { a: { http: { url: 'http://127.0.0.1/mcp' } } }", "`allow_loopback: true`"),
+        (
+            "version: 1\nlisten: { address: '0.0.0.0:1', danger_anonymous: { user: a, tenant: b } }",
+            "a loopback `listen.address`",
+        ),
+        ("version: 1\nversion: 1", "each key once"),
+        ("version: [", "YAML 1.2"),
+        ("", "version: 1"),
+    ] {
+        let refusal = parse("portunus.yaml", text, folder.path()).err().expect(text);
+        let shown = refusal.render(false);
+        assert!(shown.contains(accepted), "{text}\n{accepted}\n{shown}");
+    }
+}
+
+#[test]
+fn a_pasted_secret_is_not_repeated() {
+    let folder = folder();
+    let text = "version: 1\nservers:\n  a:\n    http:\n      url: https://a.example.org/\n      headers:\n        Authorization: hunter2\n";
+    let refusal = parse("portunus.yaml", text, folder.path()).err().expect("refused");
+    assert!(refusal.faults().iter().any(|fault| fault.pointer() == "/servers/a/http/headers/Authorization"));
+    assert!(!format!("{:?}", refusal.lines()).contains("hunter2"));
+    assert!(!refusal.faults().iter().any(|fault| fault.to_json().to_string().contains("hunter2")));
+}
+
+#[test]
+fn the_schema_accepts_what_the_reader_accepts() {
+    let value: serde_json::Value = serde_saphyr::from_str(GOOD).unwrap();
+    assert!(jsonschema::is_valid(&schema(), &value));
+}
+
+#[test]
+fn every_key_is_described() {
+    let reference = reference();
+    for line in reference.lines().filter(|line| line.starts_with("| `")) {
+        assert!(!line.ends_with("|  |"), "{line}");
+    }
+    assert!(reference.contains("| `servers.<name>.impact.default` | `read`"), "{reference}");
+    assert!(reference.contains("| `limits.call_timeout` | a length of time"), "{reference}");
+}

@@ -1,0 +1,186 @@
+//! A whole gateway on loopback, in one process: an identity provider, four people, two agents, four MCP servers
+//! (one of them misbehaves), real policies, a real record. Every call takes the way it would in production:
+//! real HTTP, real tokens, real decisions.
+
+mod caller;
+mod folder;
+mod issuer;
+mod people;
+mod real;
+mod selftest;
+mod server;
+mod snippets;
+mod tools;
+
+pub(crate) use issuer::IssuerError;
+pub(crate) use real::RealServers;
+pub(crate) use selftest::Step;
+pub(crate) use snippets::snippets;
+
+use crate::compose::{Gateway, Options};
+use crate::{StartError, config};
+use http::Request;
+use hyper::body::Incoming;
+use issuer::Issuer;
+use model::{Clock as _, Limits, SystemClock};
+use net::listen::{self, Listener};
+use people::{ASSISTANT, PEOPLE, person};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tools::Shop;
+
+/// The demo failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    /// The gateway did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A file, a socket or the terminal.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The demo's own identity provider.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// A real server is not installed.
+    #[error("{0}")]
+    NotInstalled(String),
+    /// The gateway did not become ready.
+    #[error("the gateway did not become ready: {0}")]
+    NotReady(String),
+    /// A call of the self-test could not be made.
+    #[error("a call of the self-test failed: {0}")]
+    Call(String),
+}
+
+/// A running demo.
+pub(crate) struct Demo {
+    gateway: Gateway,
+    issuer: Arc<Issuer>,
+    folder: PathBuf,
+    config: PathBuf,
+    tasks: Vec<JoinHandle<listen::Drained>>,
+}
+
+impl Demo {
+    /// Starts everything, with its data in `folder`.
+    ///
+    /// # Errors
+    /// [`DemoError`]
+    pub(crate) async fn start(
+        folder: &Path,
+        port: u16,
+        real: Option<&RealServers>,
+    ) -> Result<Self, DemoError> {
+        let (listener, issuer_address) = bind().await?;
+        let issuer = Arc::new(Issuer::new(format!("http://{issuer_address}"))?);
+        let signing = Arc::clone(&issuer);
+        let answer =
+            move |request: Request<Incoming>, _| std::future::ready(signing.answer(request.uri().path()));
+        let mut tasks = vec![tokio::spawn(listener.serve(answer, std::future::pending()))];
+
+        let (listener, shops_address) = bind().await?;
+        let shops: Arc<[Shop]> = Shop::all().into();
+        let answer = move |request: Request<Incoming>, _| {
+            let shops = Arc::clone(&shops);
+            async move { server::route(&shops, request).await }
+        };
+        tasks.push(tokio::spawn(listener.serve(answer, std::future::pending())));
+
+        let config = folder::furnish(folder, free_or_any(port).await, issuer_address, shops_address, real)?;
+        let settings = config::load(&config).map_err(StartError::from)?;
+        crate::telemetry::start(&settings.log);
+        let gateway = Gateway::start_with(&config, settings, Options::default()).await?;
+        gateway.ready(READY).await.map_err(|health| DemoError::NotReady(health.to_json().to_string()))?;
+        Ok(Self { gateway, issuer, folder: folder.to_owned(), config, tasks })
+    }
+
+    /// The URL of the shared endpoint.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/mcp", self.gateway.public_url())
+    }
+
+    /// Where health and metrics are served.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.gateway.admin_address()
+    }
+
+    /// Where the demo keeps its data.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The configuration file the demo runs on.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The people: user and roles.
+    pub(crate) fn people(&self) -> Vec<(&'static str, String)> {
+        PEOPLE.iter().map(|person| (person.user, person.roles.join(", "))).collect()
+    }
+
+    /// A token for a person who talks to the assistant, good at the shared endpoint for eight hours.
+    ///
+    /// # Errors
+    /// [`DemoError::Issuer`]
+    pub(crate) fn token(&self, user: &str) -> Result<String, DemoError> {
+        let now = SystemClock::default().now();
+        Ok(self.issuer.token(person(user), ASSISTANT, &self.url(), now)?)
+    }
+
+    /// Makes the calls that show what the gateway does.
+    ///
+    /// # Errors
+    /// [`DemoError::Call`] when a call could not be made at all; what came out otherwise is in the steps.
+    pub(crate) async fn self_test(&self) -> Result<Vec<Step>, DemoError> {
+        selftest::run(self).await
+    }
+
+    /// The running gateway, to be driven by its lifecycle.
+    pub(crate) fn into_gateway(self) -> (Gateway, impl Drop) {
+        let Self { gateway, tasks, .. } = self;
+        (gateway, Others(tasks))
+    }
+}
+
+/// The demo's other listeners; they end with the value.
+struct Others(Vec<JoinHandle<listen::Drained>>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn bind() -> Result<(Listener, SocketAddr), DemoError> {
+    let failed = |source| DemoError::Io { what: "listen on loopback".to_owned(), source };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener =
+        Listener::bind(listen::Config::new(address, &Limits::default()), None).await.map_err(failed)?;
+    let address = listener.address().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The port if nobody has it, else 0 for any.
+async fn free_or_any(port: u16) -> u16 {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match Listener::bind(listen::Config::new(address, &Limits::default()), None).await {
+        Ok(_) => port,
+        Err(_) => 0,
+    }
+}
+
+/// How long the first discovery and the issuer's keys may take.
+const READY: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The calls that show what the gateway does, each with its id on record.
+
+use super::caller::Caller;
+use super::people::{ASSISTANT, NIGHTLY, person};
+use super::{Demo, DemoError};
+use audit::query::{Filter, query};
+use ledger::Leaf;
+use model::{Clock as _, SystemClock, Timestamp};
+use serde_json::{Value, json};
+
+/// One call and what came of it.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Who asked, through which agent, for what.
+    pub(crate) what: String,
+    /// Whether it came out as it should.
+    pub(crate) passed: bool,
+    /// What came of it.
+    pub(crate) outcome: &'static str,
+    /// What the caller read.
+    pub(crate) text: String,
+    /// The call's id on record.
+    pub(crate) record: Option<String>,
+}
+
+struct Plan {
+    user: &'static str,
+    agent: &'static str,
+    tool: &'static str,
+    arguments: Value,
+    allowed: bool,
+    outcome: &'static str,
+}
+
+fn plans() -> Vec<Plan> {
+    let plan = |user, agent, tool, arguments, allowed, outcome| Plan {
+        user,
+        agent,
+        tool,
+        arguments,
+        allowed,
+        outcome,
+    };
+    let refund = |amount: u32| json!({"order": 7, "money": {"amount": amount, "currency": "EUR"}});
+    vec![
+        plan("ana", ASSISTANT, "notes__search_notes", json!({"query": "launch"}), true, "allowed"),
+        plan("ana", ASSISTANT, "payments__refund", refund(20), false, "denied by tool"),
+        plan("cho", ASSISTANT, "payments__refund", refund(200), true, "allowed"),
+        plan("cho", ASSISTANT, "payments__refund", refund(9999), false, "denied by parameter"),
+        plan(
+            "ana",
+            NIGHTLY,
+            "tickets__open_ticket",
+            json!({"title": "x", "priority": "low"}),
+            false,
+            "denied by agent",
+        ),
+        plan(
+            "ana",
+            ASSISTANT,
+            "notes__delete_note",
+            json!({"title": "launch"}),
+            false,
+            "denied until approved",
+        ),
+        plan("dee", ASSISTANT, "weather__forecast", json!({"city": "Rome"}), false, "server misbehaved"),
+    ]
+}
+
+/// Makes every call through the gateway, as a client would.
+pub(super) async fn run(demo: &Demo) -> Result<Vec<Step>, DemoError> {
+    let mut steps = vec![lists(demo).await?];
+    for plan in plans() {
+        let since = SystemClock::default().now();
+        let answer = caller(demo, plan.user, plan.agent)?.call(plan.tool, &plan.arguments).await?;
+        let passed = answer.is_allowed() == plan.allowed;
+        let what = format!("{} via {} → {}", plan.user, plan.agent, plan.tool.replace("__", "."));
+        let outcome = if passed { plan.outcome } else { "NOT AS EXPECTED" };
+        steps.push(Step {
+            what,
+            passed,
+            outcome,
+            text: answer.text(),
+            record: on_record(demo, &plan, since).await,
+        });
+    }
+    Ok(steps)
+}
+
+/// Each person sees what that person could use, and nothing else.
+async fn lists(demo: &Demo) -> Result<Step, DemoError> {
+    let mut seen = Vec::new();
+    for user in ["ana", "cho"] {
+        seen.push(caller(demo, user, ASSISTANT)?.tools().await?);
+    }
+    let has =
+        |who: usize, tool: &str| seen.get(who).is_some_and(|tools| tools.iter().any(|name| name == tool));
+    let passed = has(0, "tickets__open_ticket")
+        && !has(0, "payments__refund")
+        && has(1, "payments__refund")
+        && !has(1, "tickets__open_ticket");
+    let counts: Vec<String> = seen.iter().map(|tools| tools.len().to_string()).collect();
+    let text = format!(
+        "of all tools ana sees {}, cho sees {}",
+        counts.first().map_or("?", |c| c),
+        counts.get(1).map_or("?", |c| c)
+    );
+    let outcome = if passed { "filtered list" } else { "NOT AS EXPECTED" };
+    Ok(Step { what: "ana, cho → tools/list".to_owned(), passed, outcome, text, record: None })
+}
+
+fn caller(demo: &Demo, user: &str, agent: &str) -> Result<Caller, DemoError> {
+    let token = demo.issuer.token(person(user), agent, &demo.url(), SystemClock::default().now())?;
+    Caller::new(&demo.url(), token)
+}
+
+/// The id under which the call is on record. A denial may follow its answer by a moment.
+async fn on_record(demo: &Demo, plan: &Plan, since: Timestamp) -> Option<String> {
+    let filter = Filter {
+        user: Some(plan.user.to_owned()),
+        agent: Some(plan.agent.to_owned()),
+        from: Some(since),
+        ..Filter::default()
+    };
+    let record = demo.folder.join("data").join(crate::RECORD);
+    for _ in 0..LOOKS {
+        let found = query(&record, &filter, 1).ok()?.found;
+        let id = found.first().and_then(|found| match found.leaf().entry().ok()?.leaf {
+            Leaf::Intent(intent) => Some(intent.call.id),
+            Leaf::Denial(denial) => Some(denial.call.id),
+            _ => None,
+        });
+        if let Some(id) = id {
+            return Some(id.to_string());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    None
+}
+
+/// How often the record is looked at before a call counts as missing from it.
+const LOOKS: u32 = 40;
+const LOOK: std::time::Duration = std::time::Duration::from_millis(25);

@@ -1,0 +1,15 @@
+//! What the front hall reads from its environment. Secrets are read by `broker` only.
+
+/// What every stdio server gets besides its declared variables: the way to programs, and a home.
+pub(crate) fn of_children() -> Vec<(String, String)> {
+    #[allow(clippy::disallowed_methods, reason = "this module is where the gateway reads its environment")]
+    let read = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
+    ["PATH", "HOME"].into_iter().filter_map(read).collect()
+}
+
+/// Whether the person asked for output without colour (<https://no-color.org>).
+pub(crate) fn no_color() -> bool {
+    #[allow(clippy::disallowed_methods, reason = "this module is where the gateway reads its environment")]
+    let value = std::env::var_os("NO_COLOR");
+    value.is_some_and(|value| !value.is_empty())
+}
