@@ -36,10 +36,13 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The record in `path`, which is made with mode 0700 if it does not exist.
+    /// The record in `path`, which is made with mode 0700 if it does not exist. Durability: so are its parents.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+            File::open(parent)?.sync_all()?;
         }
         Ok(Self { path: path.to_owned(), dir: Arc::new(File::open(path)?) })
     }

@@ -301,7 +301,7 @@ pub const LEAF_BYTES: usize = 65_535;
 /// The longest text in a leaf, in bytes as written between its quotes. A longer one is clipped and ends in `…`.
 pub const TEXT_BYTES: usize = 1024;
 /// The longest text in a list of a leaf, likewise.
-pub const ITEM_BYTES: usize = 256;
+const ITEM_BYTES: usize = 256;
 /// The most items of a list in a leaf. The last of a longer list is `…`.
 pub const LIST_ITEMS: usize = 64;
 
