@@ -168,9 +168,9 @@ fn understand(
     let meta = RequestMeta::read(params)
         .map_err(|error| Box::new(Refusal::params(error.to_string()).status(StatusCode::BAD_REQUEST)))?;
     let client = if era::is_stateless(headers, method, &meta) {
-        era::stateless(trail, headers, method, params, &meta)?
+        era::stateless(house, trail, headers, method, params, &meta)?
     } else if *method == Called::Known(Method::Initialize) {
-        era::initializing(params)?
+        era::initializing(house, trail, params)?
     } else {
         match era::session(house, trail, headers)? {
             Some(session) => session_client(&session),

@@ -31,6 +31,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The same caller with another place among the calls under way.
+    pub(crate) fn again(house: &House, state: &State, other: &Self) -> Option<Self> {
+        let limits = &state.config.limits;
+        let key = other.verified.key;
+        let place = house.calls.enter(key, limits.connections, limits.calls_per_principal)?;
+        Some(Self { verified: other.verified.clone(), _place: place })
+    }
+
     /// Whom sessions and request state belong to.
     pub(crate) fn owner(&self) -> Digest {
         owner_of(&self.verified.principal)

@@ -7,6 +7,7 @@ use crate::list;
 use crate::rules::Rules;
 use crate::session::conversation::Inferred;
 use crate::session::{Ended, Sessions};
+use crate::stripped::Told;
 use crate::upstream::{UpstreamSettings, Upstreams};
 use crate::watch::Watch;
 use arc_swap::ArcSwap;
@@ -79,6 +80,7 @@ pub struct House {
     pub(crate) calls: Arc<Crowd>,
     pub(crate) streams: Arc<Crowd>,
     pub(crate) views: list::Views,
+    pub(crate) stripped: Told,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) draining: watch::Sender<bool>,
 }
@@ -146,6 +148,7 @@ impl House {
             calls: Crowd::new(),
             streams: Crowd::new(),
             views: list::Views::new(),
+            stripped: Told::new(),
             observer: parts.observer,
             draining: watch::channel(false).0,
         })

@@ -24,6 +24,7 @@ mod send;
 
 mod crowd;
 mod stop;
+mod stripped;
 mod trail;
 
 mod continuation;

@@ -3,6 +3,7 @@
 //! Both hear of changed lists and updated resources, only of what their caller may see, and end with their
 //! token, its revocation, or the drain.
 
+mod follow;
 mod hear;
 mod mail;
 
@@ -19,7 +20,6 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hear::Hearing;
-use model::{Code, ErrorKind};
 use protocol::{Id, frame, meta, sse, view};
 use serde_json::json;
 use std::sync::Arc;
@@ -37,15 +37,14 @@ pub(crate) async fn subscribe(house: &Arc<House>, call: Call) -> Result<Reply, S
     };
     let Some(place) = take_place(house, &call) else { return Err(Stop::busy(call.trail)) };
     let hearing = Hearing::new(house, call.trail.endpoint.clone(), &wanted);
-    // Following single resources needs a conversation with their servers, which is not carried yet: what is
-    // not agreed is left out of the acknowledgment, and a request for nothing else is refused.
-    if !wanted.uris.is_empty() && !(wanted.tools || wanted.prompts || wanted.resources) {
-        let text = "following single resources is not carried by this gateway yet";
-        let refusal =
-            Refusal::new(ErrorKind::Invalid, Code::ERA_UNBRIDGED, i64::from(Code::ERA_UNBRIDGED.0), text);
-        return Err(Stop::refused(call.trail, refusal));
+    let (followed, refused) = follow::open(house, &call, &wanted.uris).await;
+    if let (Some(code), true, false) =
+        (refused, followed.is_empty(), wanted.tools || wanted.prompts || wanted.resources)
+    {
+        return Err(follow::refusal(call, code));
     }
-    let agreed = view::Listen { uris: Vec::new(), ..wanted };
+    let agreed =
+        view::Listen { uris: followed.iter().map(|followed| followed.uri.clone()).collect(), ..wanted };
     let id = call.id.clone();
     let acknowledged = json!({
         "_meta": {meta::SUBSCRIPTION_ID: id_value(&id)},
@@ -63,7 +62,11 @@ pub(crate) async fn subscribe(house: &Arc<House>, call: Call) -> Result<Reply, S
     let quiet = state.config.limits.keep_alive;
     let work = async move {
         let ended = until(&house, &caller.verified);
-        let drained = hear::run(&house, hearing, Some(&id), &sender, ended, quiet).await;
+        let heard = hear::run(&house, hearing, Some(&id), &sender, ended, quiet);
+        let drained = tokio::select! {
+            drained = heard => drained,
+            () = follow::relay(followed, &id, &sender) => false,
+        };
         if drained {
             let result = json!({"resultType": "complete", "_meta": {meta::SUBSCRIPTION_ID: id_value(&id)}});
             let last = protocol::reply::result(&id, result.to_string().as_bytes());

@@ -11,7 +11,7 @@ use crate::resolve::Target;
 use crate::stop::{Fault, Stop, Why};
 use crate::trail::{Stage, Trail};
 use audit::{AppendError, Ticket};
-use ledger::{Attempt, Leaf, Outcome, Status};
+use ledger::{Attempt, Leaf, Status};
 use model::{CallId, Code, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;

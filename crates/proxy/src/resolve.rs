@@ -39,8 +39,13 @@ pub(crate) enum Named {
 }
 
 /// Finds the target of a request that has one.
-pub(crate) fn resolve(house: &House, mut call: Call) -> Result<Target, Stop> {
-    match look(house, &mut call) {
+pub(crate) fn resolve(house: &House, call: Call) -> Result<Target, Stop> {
+    let names = call.method.row().names;
+    resolve_as(house, call, names)
+}
+
+fn resolve_as(house: &House, mut call: Call, names: Names) -> Result<Target, Stop> {
+    match look(house, &mut call, names) {
         Ok(found) => {
             let Found { server, named, shown, name, arguments, params, impact } = found;
             let trail = &mut call.trail;
@@ -75,6 +80,15 @@ pub(crate) fn resolve(house: &House, mut call: Call) -> Result<Target, Stop> {
     }
 }
 
+/// Finds the target of a stream that follows one resource, named by `uri` in the params.
+pub(crate) fn subscription(house: &House, call: Call) -> Result<Target, Stop> {
+    let mut target = resolve_as(house, call, Names::ResourceUri)?;
+    // The URI was there to be judged; the server reads it in the filter.
+    target.params =
+        target.params.and_then(|params| Members::of(&Edit::new().remove(&["uri"]).apply(&params)));
+    Ok(target)
+}
+
 struct Found {
     server: ServerName,
     named: Named,
@@ -85,13 +99,13 @@ struct Found {
     impact: Impact,
 }
 
-fn look(house: &House, call: &mut Call) -> Result<Found, Box<Refusal>> {
+fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refusal>> {
     let snapshot = house.catalog.snapshot();
     let (endpoint, state) = (call.trail.endpoint.clone(), Arc::clone(&call.state));
     let place = find::Place { snapshot: &snapshot, endpoint: &endpoint, config: &state.config };
     let params = call.params.as_ref();
     let bad = |error: protocol::view::ViewError| Box::new(Refusal::params(error.to_string()));
-    match call.method.row().names {
+    match names {
         Names::Tool => {
             let view = ToolCall::of(params).map_err(bad)?;
             let item = place.tool(&view.name).ok_or_else(|| unknown("tool", &view.name))?;

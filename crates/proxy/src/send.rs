@@ -10,7 +10,7 @@ use crate::stop::Stop;
 use crate::upstream::{self, Exchange, Outbound, Owner, Trace, UpstreamError};
 use ledger::Attempt;
 use model::ServerName;
-use protocol::{Members, Raw, header};
+use protocol::{Members, Method, Raw, header};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,9 +82,12 @@ impl Sent {
     }
 }
 
-/// The server's own deadline, within that of every call.
+/// The server's own deadline, within that of every call; a followed stream lives as long as a session may.
 fn deadline(call: &Call, server: &ServerName) -> Duration {
     let config = &call.state.config;
+    if call.method == Method::SubscriptionsListen {
+        return config.limits.session_lifetime;
+    }
     let own = config.servers.get(server).map_or(config.limits.call_timeout, |server| server.timeout);
     own.min(config.limits.call_timeout)
 }

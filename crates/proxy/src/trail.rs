@@ -41,8 +41,6 @@ pub(crate) struct Trail {
     /// The W3C trace id, 32 hexadecimal digits.
     pub(crate) trace: Option<Arc<str>>,
     pub(crate) bytes_in: usize,
-    /// What was stripped or dropped on the way, in words for the record.
-    pub(crate) notes: Vec<Arc<str>>,
     begun: u64,
     last: u64,
     latency: ledger::Latency,
@@ -90,7 +88,6 @@ impl Trail {
             revision: None,
             trace: None,
             bytes_in: 0,
-            notes: Vec::new(),
             begun: ticks,
             last: ticks,
             latency: ledger::Latency::default(),

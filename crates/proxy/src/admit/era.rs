@@ -36,7 +36,8 @@ pub(super) fn is_stateless(headers: &HeaderMap, method: &Called, meta: &RequestM
 
 /// A stateless request: required metadata, a version we speak, headers that agree with the body.
 pub(super) fn stateless(
-    trail: &mut Trail,
+    house: &House,
+    trail: &Trail,
     headers: &HeaderMap,
     method: &Called,
     params: Option<&Members>,
@@ -56,7 +57,7 @@ pub(super) fn stateless(
         Some(declared) => protocol::capability::client(declared, version, Era::Stateless),
         None => (Raw::empty_object(), Vec::new()),
     };
-    trail.notes.extend(stripped.iter().map(|strip| format!("{}: {}", strip.path, strip.reason).into()));
+    house.stripped.tell(house, trail, &stripped);
     Ok(Client {
         version,
         capabilities,
@@ -77,13 +78,18 @@ fn name_of(method: &Called, params: Option<&Members>) -> Option<String> {
 }
 
 /// `initialize`: the version is negotiated (the client's own if we speak it, else our newest of that era).
-pub(super) fn initializing(params: Option<&Members>) -> Result<Client, Box<Refusal>> {
+pub(super) fn initializing(
+    house: &House,
+    trail: &Trail,
+    params: Option<&Members>,
+) -> Result<Client, Box<Refusal>> {
     let view = Initialize::of(params).map_err(|error| Box::new(Refusal::params(error.to_string())))?;
     let version = match Version::parse(&view.version) {
         Some(version) if version.era() == Era::Session => version,
         _ => Version::LATEST_SESSION,
     };
-    let (capabilities, _) = protocol::capability::client(&view.capabilities, version, Era::Session);
+    let (capabilities, stripped) = protocol::capability::client(&view.capabilities, version, Era::Session);
+    house.stripped.tell(house, trail, &stripped);
     Ok(Client { version, capabilities, info: Some(view.client_info), log_level: None, session: None })
 }
 
