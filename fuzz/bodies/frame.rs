@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 const BOUNDS: Bounds = Bounds { bytes: 1 << 16, depth: 48, items: 4096 };
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
     match decode(body.clone(), &BOUNDS) {
         Ok(message) => {

@@ -9,7 +9,7 @@ use protocol::{Bounds, Raw};
 
 const BOUNDS: Bounds = Bounds { bytes: 1 << 16, depth: 48, items: 4096 };
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let mut parts = data.splitn(3, |byte| *byte == 0);
     let first = parts.next().unwrap_or_default();
     if let Ok(value) = HeaderValue::from_bytes(first)

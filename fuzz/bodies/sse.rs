@@ -6,7 +6,7 @@ use protocol::sse::{Decoder, Event, SseError, event};
 
 const LIMIT: usize = 512;
 
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Some((seed, stream)) = data.split_first_chunk::<2>() else { return };
     let mut state = u32::from(u16::from_le_bytes(*seed)) | 1;
     let mut sizes = std::iter::from_fn(move || {

@@ -210,7 +210,7 @@ pub fn notification_params(params: Option<&Members>, subscription: Option<&Id>) 
     Some(apply(&edit, params))
 }
 
-fn put(edit: &mut Edit, path: &[&str], value: Option<Raw>) {
+fn put<'a>(edit: &mut Edit<'a>, path: &[&'a str], value: Option<Raw>) {
     match value {
         Some(value) => edit.set(path, value),
         None => edit.remove(path),

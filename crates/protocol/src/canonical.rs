@@ -6,8 +6,8 @@
 
 mod number;
 
-use crate::object::Members;
-use crate::raw::{Kind, Raw, write_string};
+use crate::raw::{Raw, write_string};
+use crate::scan::{Span, Walk, unescape};
 use model::Digest;
 use std::cmp::Ordering;
 
@@ -21,9 +21,14 @@ pub struct CanonicalError {
 
 /// The canonical form.
 pub fn canonicalize(value: &Raw) -> Result<Vec<u8>, CanonicalError> {
-    let mut out = Vec::with_capacity(value.as_bytes().len());
-    write(value, &mut out)?;
-    Ok(out)
+    let text = value.as_bytes();
+    let mut form = Form {
+        from: Walk { text, at: 0 },
+        out: Vec::with_capacity(text.len()),
+        members: Vec::with_capacity(16),
+    };
+    form.value()?;
+    Ok(form.out)
 }
 
 /// SHA-256 of the canonical form.
@@ -31,42 +36,127 @@ pub fn digest(value: &Raw) -> Result<Digest, CanonicalError> {
     canonicalize(value).map(|form| Digest::of(&form))
 }
 
-/// Recurses as deep as the strict pass let the value nest.
-fn write(value: &Raw, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
-    match value.kind() {
-        Kind::Null | Kind::Bool => out.extend_from_slice(value.as_bytes()),
-        Kind::Number => number::write(value.as_json(), out)?,
-        Kind::String if memchr::memchr(b'\\', value.as_bytes()).is_none() => {
-            out.extend_from_slice(value.as_bytes());
-        }
-        Kind::String => write_string(&value.to_str().unwrap_or_default(), out),
-        Kind::Array => {
-            out.push(b'[');
-            for (index, element) in value.elements().unwrap_or_default().iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write(element, out)?;
+/// One walk over the text, writing as it goes; the members of an object are put in order behind it. Recurses as
+/// deep as the strict pass let the value nest.
+struct Form<'a> {
+    from: Walk<'a>,
+    out: Vec<u8>,
+    /// Of all objects under way.
+    members: Vec<Member>,
+}
+
+/// A member that was written.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Its key in the text, between the quotes.
+    key: Span,
+    escaped: bool,
+    /// All of it in the output.
+    written: Span,
+}
+
+impl Form<'_> {
+    fn value(&mut self) -> Result<(), CanonicalError> {
+        match self.from.peek() {
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
+            Some(b'"') => {
+                self.string();
+                Ok(())
             }
-            out.push(b']');
-        }
-        Kind::Object => {
-            let members = value.members().unwrap_or_else(Members::empty);
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|left, right| by_utf16(&left.0, &right.0));
-            out.push(b'{');
-            for (index, (key, value)) in sorted.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_string(key, out);
-                out.push(b':');
-                write(value, out)?;
+            Some(b'-' | b'0'..=b'9') => {
+                let start = self.from.at;
+                self.from.scalar();
+                let digits = Span { start, end: self.from.at }.of(self.from.text);
+                number::write(std::str::from_utf8(digits).unwrap_or_default(), &mut self.out)
             }
-            out.push(b'}');
+            _ => {
+                let start = self.from.at;
+                self.from.scalar();
+                self.out.extend_from_slice(Span { start, end: self.from.at }.of(self.from.text));
+                Ok(())
+            }
         }
     }
-    Ok(())
+
+    fn string(&mut self) -> (Span, bool) {
+        let (span, escaped) = self.from.string().unwrap_or((Span { start: 0, end: 0 }, false));
+        let inside = span.of(self.from.text);
+        if escaped {
+            write_string(&unescape(inside, true), &mut self.out);
+        } else {
+            self.out.push(b'"');
+            self.out.extend_from_slice(inside);
+            self.out.push(b'"');
+        }
+        (span, escaped)
+    }
+
+    fn array(&mut self) -> Result<(), CanonicalError> {
+        self.open();
+        let mut first = true;
+        while self.from.peek().is_some_and(|byte| byte != b']') {
+            if !first {
+                self.out.push(b',');
+            }
+            first = false;
+            self.value()?;
+            self.from.until_value();
+        }
+        self.close(b']');
+        Ok(())
+    }
+
+    fn object(&mut self) -> Result<(), CanonicalError> {
+        self.open();
+        let mine = self.members.len();
+        let begin = self.out.len();
+        while self.from.peek().is_some_and(|byte| byte != b'}') {
+            if self.members.len() > mine {
+                self.out.push(b',');
+            }
+            let start = self.out.len();
+            let (key, escaped) = self.string();
+            self.from.until_value();
+            self.out.push(b':');
+            self.value()?;
+            self.members.push(Member { key, escaped, written: Span { start, end: self.out.len() } });
+            self.from.until_value();
+        }
+        self.order(mine, begin);
+        self.members.truncate(mine);
+        self.close(b'}');
+        Ok(())
+    }
+
+    /// Puts the members from `mine` on, written from `begin` on, in order.
+    fn order(&mut self, mine: usize, begin: usize) {
+        let text = self.from.text;
+        let key = |member: &Member| unescape(member.key.of(text), member.escaped);
+        let members = self.members.get_mut(mine..).unwrap_or_default();
+        if members.is_sorted_by(|left, right| by_utf16(&key(left), &key(right)).is_lt()) {
+            return;
+        }
+        members.sort_by(|left, right| by_utf16(&key(left), &key(right)));
+        let written = self.out.split_off(begin);
+        for (index, member) in members.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(member.written.back(begin).of(&written));
+        }
+    }
+
+    fn open(&mut self) {
+        self.out.extend(self.from.peek());
+        self.from.at += 1;
+        self.from.until_value();
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.from.at += 1;
+    }
 }
 
 /// RFC 8785 §3.2.3: by UTF-16 code units, which differs from bytes only beyond U+FFFF.

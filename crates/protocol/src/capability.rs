@@ -45,19 +45,20 @@ pub fn server(declared: &Members, from: Era, to: Era) -> (Raw, Vec<Stripped>) {
 }
 
 fn strip(declared: &Members, reason: impl Fn(&str) -> Option<&'static str>) -> (Raw, Vec<Stripped>) {
+    let gone: Vec<_> =
+        declared.iter().filter_map(|(key, value)| reason(&key).map(|reason| (key, value, reason))).collect();
+    if gone.is_empty() {
+        return (declared.raw().clone(), Vec::new());
+    }
     let mut edit = Edit::new();
     let mut stripped = Vec::new();
-    for (key, value) in declared.iter() {
-        let Some(reason) = reason(&key) else { continue };
-        edit.remove(&[&key]);
+    for (key, value, reason) in &gone {
+        edit.remove(&[key]);
         match value.members().filter(|_| key == "extensions" || key == "experimental") {
             Some(names) => stripped
                 .extend(names.iter().map(|(name, _)| Stripped { path: format!("{key}.{name}"), reason })),
-            None => stripped.push(Stripped { path: key.into_owned(), reason }),
+            None => stripped.push(Stripped { path: key.clone().into_owned(), reason }),
         }
-    }
-    if stripped.is_empty() && declared.iter().all(|(key, _)| key != "extensions" && key != "experimental") {
-        return (declared.raw().clone(), stripped);
     }
     (edit.apply(declared), stripped)
 }

@@ -132,23 +132,23 @@ pub fn decode(body: Bytes, bounds: &Bounds) -> Result<Message, FrameError> {
     let text = std::str::from_utf8(&body).map_err(|error| Fault::NotUtf8 { at: error.valid_up_to() })?;
     let mut scan = Scan::new(text, bounds.depth, bounds.items, true);
     let span = scan.document();
-    let frame = Frame { top: &scan.top, inner: &scan.inner, body: &body };
-    let id = || frame.get("id").and_then(|raw| Id::of(&raw));
-    match span {
-        Ok(span) => frame.message(span).map_err(|fault| FrameError { fault, id: id() }),
-        Err(refusal) => Err(FrameError { fault: Fault::of(refusal, bounds), id: id() }),
-    }
+    let inner = std::mem::take(&mut scan.inner);
+    let frame = Frame { top: &scan.top, body: &body };
+    let message = match span {
+        Ok(span) => frame.message(span, inner),
+        Err(refusal) => Err(Fault::of(refusal, bounds)),
+    };
+    message.map_err(|fault| FrameError { fault, id: frame.get("id").and_then(|raw| Id::of(&raw)) })
 }
 
 /// A body and the members found in it.
 struct Frame<'a> {
     top: &'a [Entry],
-    inner: &'a [Entry],
     body: &'a Bytes,
 }
 
 impl Frame<'_> {
-    fn message(&self, span: Span) -> Result<Message, Fault> {
+    fn message(&self, span: Span, inner: Vec<Entry>) -> Result<Message, Fault> {
         match self.body.get(span.start) {
             Some(b'{') => {}
             Some(b'[') => return Err(Fault::Batch),
@@ -166,7 +166,7 @@ impl Frame<'_> {
             if self.slice("params").is_some() {
                 return Err(Fault::Ambiguous);
             }
-            return Ok(Message::Response(self.response(id, answers)?));
+            return Ok(Message::Response(self.response(id, answers, inner)?));
         };
         if let (Some(_), _) | (_, Some(_)) = answers {
             return Err(Fault::Ambiguous);
@@ -176,7 +176,7 @@ impl Frame<'_> {
             None => self.called()?,
         };
         let params = match self.get("params") {
-            Some(raw) if raw.kind() == Kind::Object => Some(self.members("params", raw)),
+            Some(raw) if raw.kind() == Kind::Object => Some(self.members("params", raw, inner)),
             Some(_) => return Err(Fault::Params),
             None => None,
         };
@@ -189,7 +189,12 @@ impl Frame<'_> {
         }
     }
 
-    fn response(&self, id: Option<Raw>, answers: (Option<Raw>, Option<Raw>)) -> Result<Response, Fault> {
+    fn response(
+        &self,
+        id: Option<Raw>,
+        answers: (Option<Raw>, Option<Raw>),
+        inner: Vec<Entry>,
+    ) -> Result<Response, Fault> {
         let bytes = self.body.clone();
         let id = match id {
             Some(raw) if raw.kind() == Kind::Null => None,
@@ -201,7 +206,7 @@ impl Frame<'_> {
             (None, None) => return Err(Fault::Neither),
             (Some(_), None) if id.is_none() => return Err(Fault::Id),
             (Some(result), None) if result.kind() == Kind::Object => {
-                Outcome::Result(self.members("result", result))
+                Outcome::Result(self.members("result", result, inner))
             }
             (Some(_), None) => return Err(Fault::Result),
             (None, Some(error)) => Outcome::Error(RpcError::of(error).ok_or(Fault::Error)?),
@@ -215,9 +220,11 @@ impl Frame<'_> {
         Ok(Method::parse(&name).map_or_else(|| Called::Other(name.into()), Called::Known))
     }
 
-    fn members(&self, key: &str, raw: Raw) -> Members {
+    /// `inner` counts from the body's first byte, a `Members` from its own.
+    fn members(&self, key: &str, raw: Raw, mut inner: Vec<Entry>) -> Members {
         let base = self.entry(key).map_or(0, |entry| entry.value.start);
-        Members::with(raw, self.inner.iter().map(|entry| entry.back(base)).collect())
+        inner.iter_mut().for_each(|entry| *entry = entry.back(base));
+        Members::with(raw, inner)
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {

@@ -86,7 +86,7 @@ impl Members {
     }
 
     fn slice(&self, entry: &Entry) -> Raw {
-        Raw::checked(self.raw.bytes().slice(entry.value.start..entry.value.end))
+        self.raw.part(entry.value)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::frame::{Bounds, Fault, FrameError};
 use crate::object::Members;
-use crate::scan::{self, Scan};
+use crate::scan::{self, Scan, Span};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -88,6 +88,11 @@ impl Raw {
         Self(bytes)
     }
 
+    /// The part at `span`, which was found in these bytes.
+    pub(crate) fn part(&self, span: Span) -> Self {
+        Self(self.0.slice(span.start..span.end))
+    }
+
     /// The bytes, without whitespace around them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -153,7 +158,7 @@ impl Raw {
     /// The elements of an array.
     pub fn elements(&self) -> Option<Vec<Self>> {
         let spans = scan::elements(&self.0)?;
-        Some(spans.into_iter().map(|span| Self(self.0.slice(span.start..span.end))).collect())
+        Some(spans.into_iter().map(|span| self.part(span)).collect())
     }
 }
 

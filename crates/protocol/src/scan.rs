@@ -6,7 +6,7 @@
 
 mod walk;
 
-pub(crate) use walk::{elements, members};
+pub(crate) use walk::{Walk, elements, members};
 
 use std::borrow::Cow;
 

@@ -1,5 +1,14 @@
 //! Replays the committed fuzz corpora through the same bodies that the fuzz targets run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may; a helper outside of a test function is still one"
+)]
+
 #[path = "../../../fuzz/bodies/frame.rs"]
 mod frame;
 #[path = "../../../fuzz/bodies/header.rs"]

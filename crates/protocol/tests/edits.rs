@@ -1,5 +1,14 @@
 //! What nobody edits leaves as it came; what is edited is edited as asked; no repeated key gets past.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests may; a helper outside of a test function is still one"
+)]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::frame::Fault;

@@ -7,19 +7,18 @@ use bytes::Bytes;
 /// Changes to an object's members, applied in one go. Members that are not named keep their order and every
 /// byte, including the whitespace around them; new members are appended.
 #[derive(Clone, Default, Debug)]
-pub struct Edit {
-    changes: Vec<(String, Change)>,
+pub struct Edit<'a> {
+    changes: Vec<(&'a str, Change<'a>)>,
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum Change<'a> {
     Set(Raw),
     Remove,
-    Rename(String),
-    Within(Edit),
+    Within(Edit<'a>),
 }
 
-impl Edit {
+impl<'a> Edit<'a> {
     /// No change yet.
     pub fn new() -> Self {
         Self::default()
@@ -27,18 +26,13 @@ impl Edit {
 
     /// Sets the member at `path`. An object missing on the way is made; anything else on the way is replaced
     /// by one. A later change of the same path wins.
-    pub fn set(&mut self, path: &[&str], value: Raw) -> &mut Self {
+    pub fn set(&mut self, path: &[&'a str], value: Raw) -> &mut Self {
         self.change(path, Change::Set(value))
     }
 
     /// Removes the member at `path`, if it is there.
-    pub fn remove(&mut self, path: &[&str]) -> &mut Self {
+    pub fn remove(&mut self, path: &[&'a str]) -> &mut Self {
         self.change(path, Change::Remove)
-    }
-
-    /// Gives the member at `path`, if it is there, another key. The caller sees to it that the key is free.
-    pub fn rename(&mut self, path: &[&str], key: &str) -> &mut Self {
-        self.change(path, Change::Rename(key.to_owned()))
     }
 
     /// The object with all changes made; the same bytes if none applies.
@@ -68,11 +62,6 @@ impl Edit {
             kept += 1;
             match change {
                 None => out.extend_from_slice(text.get(from..entry.value.end).unwrap_or_default()),
-                Some(Change::Rename(key)) => {
-                    out.extend_from_slice(text.get(from..start).unwrap_or_default());
-                    write_string(key, &mut out);
-                    out.extend_from_slice(text.get(entry.key.end + 1..entry.value.end).unwrap_or_default());
-                }
                 Some(change) => {
                     out.extend_from_slice(text.get(from..entry.value.start).unwrap_or_default());
                     out.extend_from_slice(change.value(Some(&to.slice(entry))).as_bytes());
@@ -99,14 +88,14 @@ impl Edit {
         Raw::checked(Bytes::from(out))
     }
 
-    fn change(&mut self, path: &[&str], change: Change) -> &mut Self {
+    fn change(&mut self, path: &[&'a str], change: Change<'a>) -> &mut Self {
         let Some((first, rest)) = path.split_first() else { return self };
-        let position = self.changes.iter().position(|(key, _)| key == first);
+        let position = self.changes.iter().position(|(key, _)| *key == *first);
         if rest.is_empty() {
             if let Some(position) = position {
                 self.changes.remove(position);
             }
-            self.changes.push(((*first).to_owned(), change));
+            self.changes.push((first, change));
             return self;
         }
         if let Some((_, Change::Within(edit))) = position.and_then(|position| self.changes.get_mut(position))
@@ -122,12 +111,12 @@ impl Edit {
             let change = match earlier {
                 Change::Set(value) => Change::Set(Change::Within(edit).value(Some(&value))),
                 Change::Remove if edit.adds() => Change::Set(Change::Within(edit).value(None)),
-                earlier @ (Change::Remove | Change::Rename(_) | Change::Within(_)) => earlier,
+                earlier @ (Change::Remove | Change::Within(_)) => earlier,
             };
             self.changes.push((key, change));
             return self;
         }
-        self.changes.push(((*first).to_owned(), Change::Within(edit)));
+        self.changes.push((first, Change::Within(edit)));
         self
     }
 
@@ -136,12 +125,12 @@ impl Edit {
     }
 }
 
-impl Change {
+impl Change<'_> {
     /// Whether it makes a member where there is none.
     fn adds(&self) -> bool {
         match self {
             Self::Set(_) => true,
-            Self::Remove | Self::Rename(_) => false,
+            Self::Remove => false,
             Self::Within(edit) => edit.adds(),
         }
     }
@@ -155,7 +144,7 @@ impl Change {
                 None if edit.adds() => edit.apply(&Members::empty()),
                 None => old.cloned().unwrap_or_else(Raw::empty_object),
             },
-            (Self::Remove | Self::Rename(_), old) => old.cloned().unwrap_or_else(Raw::empty_object),
+            (Self::Remove, old) => old.cloned().unwrap_or_else(Raw::empty_object),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The shallow walk over text that has passed the strict pass: finds direct members and elements, and looks at
 //! what is below them only far enough to step over it.
 
-use super::{Entry, Span};
+use super::{Entry, Span, plain};
 
 /// The members of an object that has passed the strict pass, offsets from its first byte.
 pub(crate) fn members(text: &[u8]) -> Option<Vec<Entry>> {
@@ -31,13 +31,13 @@ pub(crate) fn elements(text: &[u8]) -> Option<Vec<Span>> {
 }
 
 /// A walk over text that is known to be JSON.
-struct Walk<'a> {
-    text: &'a [u8],
-    at: usize,
+pub(crate) struct Walk<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl Walk<'_> {
-    fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
@@ -51,18 +51,19 @@ impl Walk<'_> {
     }
 
     /// Over whitespace, commas and colons.
-    fn until_value(&mut self) {
+    pub(crate) fn until_value(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t' | b',' | b':') = self.peek() {
             self.at += 1;
         }
     }
 
-    fn string(&mut self) -> Option<(Span, bool)> {
+    /// Over a string: what is between its quotes, and whether that has escapes.
+    pub(crate) fn string(&mut self) -> Option<(Span, bool)> {
         self.at += 1;
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += memchr::memchr2(b'"', b'\\', self.text.get(self.at..)?)?;
+            self.at += plain(self.text.get(self.at..)?);
             if self.peek()? == b'"' {
                 let span = Span { start, end: self.at };
                 self.at += 1;
@@ -98,7 +99,8 @@ impl Walk<'_> {
         }
     }
 
-    fn scalar(&mut self) {
+    /// Over a number or a word.
+    pub(crate) fn scalar(&mut self) {
         let rest = self.text.get(self.at..).unwrap_or_default();
         self.at += rest
             .iter()
