@@ -154,7 +154,10 @@ impl Gateway {
         let sealer = Arc::new(keys::sealer(data, dice.as_ref())?);
         let ended = data.join(ENDED);
         let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
-        let record = audit::Config::at(data.join(crate::RECORD));
+        let record = audit::Config {
+            stall_after: settings.limits.record_timeout,
+            ..audit::Config::at(data.join(crate::RECORD))
+        };
         let audit = audit::Writer::open(record, Arc::clone(&clock), dice.as_ref())?;
         let failures =
             audit::Failures::new(audit::FailuresConfig::default(), audit.clone(), Arc::clone(&clock));

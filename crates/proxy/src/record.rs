@@ -14,7 +14,6 @@ use audit::{AppendError, Ticket};
 use ledger::{Attempt, Leaf, Status};
 use model::{CallId, Code, ErrorKind};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A vetted call whose intent is on record: durably, unless it is a plain read.
 pub(crate) struct Recorded {
@@ -34,7 +33,6 @@ pub(crate) struct OpenCall {
     house: Arc<House>,
     call: CallId,
     plain_read: bool,
-    timeout: Duration,
     /// What is known when the call ends by being dropped.
     sent: bool,
     latency: ledger::Latency,
@@ -58,7 +56,6 @@ pub(crate) struct Ending<'a> {
 /// Writes the intent.
 pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorded, Stop> {
     let mut target = vetted.into_target();
-    let timeout = target.call.state.config.limits.record_timeout;
     let leaf = leaf::intent(&target.call.trail);
     let appended = leaf.and_then(|leaf| house.audit.append(target.call.trail.at, &Leaf::Intent(leaf)).ok());
     let Some(ticket) = appended else {
@@ -69,7 +66,6 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         house: Arc::clone(house),
         call: trail.call,
         plain_read: target.plain_read,
-        timeout,
         sent: false,
         latency: ledger::Latency::default(),
         settled: false,
@@ -77,7 +73,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         server: trail.server.clone(),
     };
     if !target.plain_read
-        && let Err(reason) = wait(ticket, true, timeout).await
+        && let Err(reason) = wait(ticket, true).await
     {
         let trail = target.call.trail;
         open.abandon(&reason);
@@ -104,7 +100,7 @@ impl OpenCall {
         let told = fault_of(&ending);
         self.observe(told);
         let written = match ticket {
-            Ok(ticket) => wait(ticket, false, self.timeout).await,
+            Ok(ticket) => wait(ticket, false).await,
             Err(error) => Err(error.to_string()),
         };
         match written {
@@ -221,7 +217,7 @@ pub(crate) async fn local(
     let latency = trail.latency(house);
     let outcome = Leaf::Outcome(leaf::outcome(trail.call, &ending, latency));
     let written = match queued.and_then(|_| house.audit.append(house.clock.now(), &outcome)) {
-        Ok(ticket) => wait(ticket, false, RECORD_TIMEOUT).await,
+        Ok(ticket) => wait(ticket, false).await,
         Err(error) => Err(error.to_string()),
     };
     let method = trail.method.map_or("unknown", |method| method.name());
@@ -254,7 +250,7 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
         return Stop { trail, why, settled: true };
     };
     let written = match house.audit.append(trail.at, &Leaf::Denial(denial)) {
-        Ok(ticket) => wait(ticket, false, RECORD_TIMEOUT).await,
+        Ok(ticket) => wait(ticket, false).await,
         Err(error) => Err(error.to_string()),
     };
     let why = match written {
@@ -268,13 +264,10 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
     Stop { trail, why, settled: true }
 }
 
-async fn wait(mut ticket: Ticket, durable: bool, timeout: Duration) -> Result<(), String> {
-    let on_record = async { if durable { ticket.durable().await } else { ticket.written().await } };
-    match tokio::time::timeout(timeout, on_record).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the record is too slow".to_owned()),
-    }
+/// Waits for a leaf. The writer fails a ticket that takes longer than the record may, so no timer is needed.
+async fn wait(mut ticket: Ticket, durable: bool) -> Result<(), String> {
+    let waited = if durable { ticket.durable().await } else { ticket.written().await };
+    waited.map_err(|error| error.to_string())
 }
 
 fn unavailable(trail: Box<Trail>, reason: &str) -> Stop {
@@ -287,6 +280,3 @@ fn fault_of(ending: &Ending<'_>) -> Option<(ErrorKind, Code)> {
         Status::Ok | Status::ToolError | Status::InputRequired | Status::Unknown => None,
     }
 }
-
-/// How long what is not a call may wait for the record.
-const RECORD_TIMEOUT: Duration = Duration::from_secs(2);
