@@ -5,16 +5,19 @@ use crate::Body;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::rt::{Sleep, Timer};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 /// The bounds of one connection.
 #[derive(Clone, Copy)]
@@ -93,41 +96,75 @@ where
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(bounds.head_timeout)
             .serve_connection(io, call);
-        until_drained(connection, http2::Connection::graceful_shutdown, drain).await
+        until_drained(connection, http2::Connection::graceful_shutdown, drain, bounds.head_timeout).await
     } else {
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(Coarse)
             .header_read_timeout(bounds.head_timeout)
             .max_buf_size(bounds.head_bytes.max(SMALLEST_BUFFER))
             .max_header_size(bounds.head_bytes)
             .serve_connection(io, call);
-        until_drained(connection, http1::Connection::graceful_shutdown, drain).await
+        until_drained(connection, http1::Connection::graceful_shutdown, drain, bounds.head_timeout).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended early");
     }
 }
 
-/// Drives a connection; once the listener drains, lets it finish what it has begun.
+/// Drives a connection; once the listener drains, lets it finish what it has begun. Polls it twice per
+/// `head_timeout` even when nothing happens, which is what [`Deadline`] stands on.
 async fn until_drained<C>(
     connection: C,
     wind_down: fn(Pin<&mut C>),
     mut drain: watch::Receiver<bool>,
+    head_timeout: Duration,
 ) -> Result<(), hyper::Error>
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
     let mut connection = std::pin::pin!(connection);
-    {
-        let mut draining = std::pin::pin!(drain.wait_for(|draining| *draining));
+    let mut draining = std::pin::pin!(drain.wait_for(|draining| *draining));
+    let mut winding_down = false;
+    let mut ticks = tokio::time::interval((head_timeout / 2).max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
         tokio::select! {
             biased;
             ended = &mut connection => return ended,
-            _ = &mut draining => {}
+            _ = &mut draining, if !winding_down => {
+                wind_down(connection.as_mut());
+                winding_down = true;
+            }
+            _ = ticks.tick() => {}
         }
     }
-    wind_down(connection.as_mut());
-    connection.await
+}
+
+/// The timer of HTTP/1 heads. One is set and unset for every request, so it must cost next to nothing: it
+/// enters no timer wheel and wakes nobody, and is late by half the timeout at most.
+struct Coarse;
+
+impl Timer for Coarse {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Deadline(deadline))
+    }
+}
+
+/// Passes when it is looked at after its moment. INVARIANT: [`until_drained`] looks often enough.
+struct Deadline(std::time::Instant);
+
+impl Sleep for Deadline {}
+
+impl Future for Deadline {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if Coarse.now() < self.0 { Poll::Pending } else { Poll::Ready(()) }
+    }
 }
 
 /// The handler as hyper calls it.
