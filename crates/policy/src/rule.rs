@@ -58,8 +58,11 @@ pub(crate) enum Scope {
     In(Vec<String>),
 }
 
+/// The rules of all files, and what is suspicious about their texts.
+pub(crate) type Reading = (Vec<Arc<Rule>>, Vec<Lint>);
+
 /// Reads all files. Every fault is reported; the rules are in the order of files and texts.
-pub(crate) fn read(files: &[PolicyFile]) -> Result<(Vec<Arc<Rule>>, Vec<Lint>), Vec<PolicyFault>> {
+pub(crate) fn read(files: &[PolicyFile]) -> Result<Reading, Vec<PolicyFault>> {
     let (mut rules, mut lints, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen: BTreeMap<Arc<str>, String> = BTreeMap::new();
     for file in files {
