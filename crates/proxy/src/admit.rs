@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// What a request turned out to be.
 pub(crate) enum Admitted {
     /// A request of a client.
-    Call(Call),
+    Call(Box<Call>),
     /// A notification of a client.
     Notice(Notice),
     /// A client's answer to a server's question.
@@ -105,7 +105,9 @@ pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admit
         }
     };
     match message {
-        Message::Request(request) => call(house, trail, state, caller, headers, request).map(Admitted::Call),
+        Message::Request(request) => {
+            call(house, trail, state, caller, headers, request).map(|call| Admitted::Call(Box::new(call)))
+        }
         Message::Notification(notification) => {
             let session = match era::session(house, &trail, &headers) {
                 Ok(session) => session,

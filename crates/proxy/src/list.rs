@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Answers a list request.
-pub(crate) async fn answer(house: &House, mut call: Call) -> Result<Reply, Stop> {
+pub(crate) async fn answer(house: &House, mut call: Box<Call>) -> Result<Reply, Stop> {
     let cursor = match view::cursor(call.params.as_ref()) {
         Ok(None) => None,
         Ok(Some(text)) => match Cursor::parse(&text, call.method) {

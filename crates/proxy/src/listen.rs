@@ -30,7 +30,7 @@ const WAITING: usize = 64;
 
 /// Opens a `subscriptions/listen` stream: the acknowledgment first, then what was agreed (MCP 2026-07-28,
 /// subscriptions).
-pub(crate) async fn subscribe(house: &Arc<House>, call: Call) -> Result<Reply, Stop> {
+pub(crate) async fn subscribe(house: &Arc<House>, call: Box<Call>) -> Result<Reply, Stop> {
     let wanted = match view::Listen::of(call.params.as_ref()) {
         Ok(wanted) => wanted,
         Err(error) => return Err(Stop::refused(call.trail, Refusal::params(error.to_string()))),
@@ -54,7 +54,7 @@ pub(crate) async fn subscribe(house: &Arc<House>, call: Call) -> Result<Reply, S
         "notifications/subscriptions/acknowledged",
         Some(&protocol::Raw::of_value(&acknowledged)),
     );
-    let Call { trail, caller, state, .. } = call;
+    let Call { trail, caller, state, .. } = *call;
     record::local(house, trail, acknowledged.len()).await?;
     let (sender, reader) = mpsc::channel(WAITING);
     drop(sender.try_send(sse::event(&acknowledged, None)));

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Answers a request that needs no server.
-pub(crate) async fn answer(house: &House, call: Call) -> Result<Reply, Stop> {
+pub(crate) async fn answer(house: &House, call: Box<Call>) -> Result<Reply, Stop> {
     match call.method {
         Method::Initialize => initialize(house, call).await,
         Method::ServerDiscover => {
@@ -43,7 +43,7 @@ pub(crate) async fn answer(house: &House, call: Call) -> Result<Reply, Stop> {
 }
 
 /// Opens a session: the facts of the client are sealed into its id.
-async fn initialize(house: &House, call: Call) -> Result<Reply, Stop> {
+async fn initialize(house: &House, call: Box<Call>) -> Result<Reply, Stop> {
     let declared = call.client.capabilities.as_bytes().len()
         + call.client.info.as_ref().map_or(0, |info| info.as_bytes().len());
     if declared > DECLARED_BYTES {

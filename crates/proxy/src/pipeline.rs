@@ -50,7 +50,7 @@ async fn handle(house: &Arc<House>, request: http::Request<Incoming>, peer: Peer
 }
 
 /// A call to one server, stage by stage. A stage that is left out does not compile.
-async fn line(house: Arc<House>, call: Call, under_way: Option<UnderWay>) -> Result<Reply, Stop> {
+async fn line(house: Arc<House>, call: Box<Call>, under_way: Option<UnderWay>) -> Result<Reply, Stop> {
     let target = resolve(&house, call)?;
     let permit = authorize(&house, target)?;
     let vetted = inspect::request(&house, permit)?;
@@ -62,7 +62,7 @@ async fn line(house: Arc<House>, call: Call, under_way: Option<UnderWay>) -> Res
 
 /// A stateless client's call lives as long as its connection. A session client's call lives in a task of its
 /// own: a broken connection does not cancel it, `notifications/cancelled` does (MCP 2025-11-25, cancellation).
-async fn one_target(house: &Arc<House>, call: Call) -> Result<Reply, Stop> {
+async fn one_target(house: &Arc<House>, call: Box<Call>) -> Result<Reply, Stop> {
     let Some(session) = call.client.session.clone() else {
         return line(Arc::clone(house), call, None).await;
     };

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// A request and what it names.
 pub(crate) struct Target {
-    pub(crate) call: Call,
+    pub(crate) call: Box<Call>,
     pub(crate) server: ServerName,
     pub(crate) named: Named,
     /// The name as the caller wrote it.
@@ -39,12 +39,12 @@ pub(crate) enum Named {
 }
 
 /// Finds the target of a request that has one.
-pub(crate) fn resolve(house: &House, call: Call) -> Result<Target, Stop> {
+pub(crate) fn resolve(house: &House, call: Box<Call>) -> Result<Target, Stop> {
     let names = call.method.row().names;
     resolve_as(house, call, names)
 }
 
-fn resolve_as(house: &House, mut call: Call, names: Names) -> Result<Target, Stop> {
+fn resolve_as(house: &House, mut call: Box<Call>, names: Names) -> Result<Target, Stop> {
     match look(house, &mut call, names) {
         Ok(found) => {
             let Found { server, named, shown, name, arguments, params, impact } = found;
@@ -81,7 +81,7 @@ fn resolve_as(house: &House, mut call: Call, names: Names) -> Result<Target, Sto
 }
 
 /// Finds the target of a stream that follows one resource, named by `uri` in the params.
-pub(crate) fn subscription(house: &House, call: Call) -> Result<Target, Stop> {
+pub(crate) fn subscription(house: &House, call: Box<Call>) -> Result<Target, Stop> {
     let mut target = resolve_as(house, call, Names::ResourceUri)?;
     // The URI was there to be judged; the server reads it in the filter.
     target.params =

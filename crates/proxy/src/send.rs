@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A call that is on its way.
 pub(crate) struct Sent {
-    pub(crate) call: Call,
+    pub(crate) call: Box<Call>,
     pub(crate) server: ServerName,
     pub(crate) arguments: Raw,
     pub(crate) open: OpenCall,
@@ -63,7 +63,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
 
 /// The stop of a call that its server failed.
 pub(crate) async fn failed(
-    call: Call,
+    call: Box<Call>,
     open: OpenCall,
     error: &UpstreamError,
     upstream: Option<&str>,

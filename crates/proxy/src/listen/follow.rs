@@ -64,7 +64,7 @@ async fn follow(house: &Arc<House>, call: &Call, uri: &str) -> Result<Followed, 
 }
 
 /// A call of its own for one resource, by the same caller.
-fn leg(house: &House, call: &Call, uri: &str) -> Result<Call, Stop> {
+fn leg(house: &House, call: &Call, uri: &str) -> Result<Box<Call>, Stop> {
     let mut trail = Trail::new(house, call.trail.endpoint.clone(), call.trail.peer);
     trail.principal.clone_from(&call.trail.principal);
     trail.key = call.trail.key;
@@ -79,7 +79,7 @@ fn leg(house: &House, call: &Call, uri: &str) -> Result<Call, Stop> {
             &Edit::new().set(&["notifications"], notifications).set(&["uri"], Raw::of_str(uri)).apply(params),
         )
     });
-    Ok(Call {
+    Ok(Box::new(Call {
         trail,
         state: Arc::clone(&call.state),
         caller,
@@ -89,7 +89,7 @@ fn leg(house: &House, call: &Call, uri: &str) -> Result<Call, Stop> {
         id: call.id.clone(),
         params,
         meta: call.meta.clone(),
-    })
+    }))
 }
 
 /// Tells the listener of updates until every followed stream has ended; never ends by itself without any.
@@ -151,7 +151,7 @@ fn update(sent: &Sent, notification: &Notification, uri: &str, subscription: &Id
 }
 
 /// What the caller is told when nothing it asked for can be followed.
-pub(super) fn refusal(call: Call, code: Code) -> Stop {
+pub(super) fn refusal(call: Box<Call>, code: Code) -> Stop {
     let message = code.row().map_or("refused", |row| row.title);
     let refusal = crate::stop::Refusal::new(model::ErrorKind::Invalid, code, i64::from(code.0), message);
     Stop::new(call.trail, Why::Refused(refusal))

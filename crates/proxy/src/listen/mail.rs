@@ -49,12 +49,14 @@ async fn deliver(
 ) {
     match &unsolicited.message {
         Message::Notification(notification) => {
+            // A session that does not listen has chosen not to hear.
             let fits = notification
                 .params
                 .as_ref()
                 .is_none_or(|params| inspect::answer(&house.state(), params.raw()).is_ok());
             if fits {
-                session.tell(notification.bytes.clone());
+                let told = session.tell(notification.bytes.clone());
+                tracing::debug!(server = unsolicited.server.as_str(), told, "a server spoke unasked");
             }
         }
         Message::Request(request) => {
