@@ -3,6 +3,7 @@
 use crate::condition::Outcomes;
 use crate::rule::Rule;
 use crate::schema::Record;
+use crate::standing::Shared;
 use cedar_policy_core::ast;
 use model::{Impact, ServerName};
 use std::fmt;
@@ -101,6 +102,8 @@ pub(crate) struct Slice {
     /// In the order of files and texts.
     pub(crate) rules: Vec<Arc<Rule>>,
     pub(crate) withheld: bool,
+    /// What was worked out for kinds of principals.
+    pub(crate) shared: Shared,
     /// The set of rules all this belongs to: atoms are numbered within it.
     pub(crate) rules_serial: u64,
     pub(crate) uid: Arc<ast::EntityUID>,

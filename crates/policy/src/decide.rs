@@ -76,13 +76,14 @@ pub(crate) fn decide(
     }
     let standing = subject.standing(slice);
     let mut tally = Tally::default();
-    for rule in &standing.settled {
+    let parts = &standing.parts;
+    for rule in &parts.settled {
         tally.holds(rule);
     }
-    if standing.open.is_empty() {
+    if parts.open.is_empty() {
         return tally.decision();
     }
-    let context = match standing.wanted.build(arguments, environment, zone) {
+    let context = match parts.wanted.build(arguments, environment, zone) {
         Ok(context) => context,
         Err(Unrepresentable { pointer, reason }) if !tally.forbids() => {
             return deny(DenyReason::Unrepresentable { pointer, reason });
@@ -93,7 +94,7 @@ pub(crate) fn decide(
     let request = subject.request(slice, context);
     let evaluator = Evaluator::new(request, &standing.entities, Extensions::all_available());
     let slots = HashMap::new();
-    for (rule, condition) in &standing.open {
+    for (rule, condition) in &parts.open {
         match holds(&evaluator, condition, &slots) {
             Ok(true) => tally.holds(rule),
             Ok(false) => {}

@@ -4,6 +4,7 @@ use crate::action::{Action, ActionName, Kind, Slice, serial, uid};
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::schema::{Arguments, Field, Record, Type, arguments_of};
+use crate::standing::Shared;
 use crate::validate::{Fit, Target, validate};
 use crate::{PartlyTyped, PolicyFault, Shape, Withheld};
 use cedar_policy_core::ast;
@@ -127,6 +128,7 @@ impl<'a> Draft<'a> {
             arguments: self.arguments,
             rules: self.rules,
             withheld,
+            shared: Shared::default(),
             rules_serial,
         }
     }

@@ -205,7 +205,7 @@ impl Subjects {
     }
 }
 
-/// Standings kept per subject, some kilobytes each: the actions a principal calls within a revision.
-const STANDINGS: usize = 128;
+/// Standings kept per subject, up to a kilobyte each: the actions a principal calls within a revision.
+const STANDINGS: usize = 64;
 /// Servers whose listing answers are kept per subject, a byte per action.
 const LISTED: usize = 1024;

@@ -165,3 +165,25 @@ fn a_kept_subject_and_action_stay_right_as_revisions_change() {
         }
     }
 }
+
+#[test]
+fn principals_alike_share_what_was_worked_out() {
+    let revision = compile(
+        r#"@id("a") permit (principal, action == Action::"s/t", resource) when { principal.roles.contains("engineer") && context.args.id != "x" };"#,
+        &[tool("s", "t", Impact::Read, RICH)],
+    );
+    let slice = find(&revision, "s/t").0;
+    let standing = |principal: &Principal| Subject::of(principal).standing(&slice);
+    let bob = Principal { user: "bob".into(), ..alice() };
+    let guest = Principal { roles: Vec::new(), ..alice() };
+    assert!(Arc::ptr_eq(&standing(&alice()).parts, &standing(&bob).parts));
+    assert!(standing(&guest).parts.open.is_empty());
+    let subjects = crate::Subjects::new(2);
+    let first = subjects.of(alice().key(), &alice());
+    assert!(Arc::ptr_eq(&first, &subjects.of(alice().key(), &alice())));
+    for n in 0..4 {
+        let other = Principal { user: format!("u{n}").into(), ..alice() };
+        subjects.of(other.key(), &other);
+    }
+    assert!(!Arc::ptr_eq(&first, &subjects.of(alice().key(), &alice())));
+}
