@@ -272,6 +272,12 @@ impl Gateway {
         tokio::time::timeout(within, look).await.map_err(|_| self.inside.health())
     }
 
+    /// What `/readyz` says.
+    #[cfg(test)]
+    pub(crate) fn health(&self) -> Health {
+        self.inside.health()
+    }
+
     /// Reads configuration and policies again.
     ///
     /// # Errors

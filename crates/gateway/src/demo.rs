@@ -145,6 +145,12 @@ impl Demo {
         selftest::run(self).await
     }
 
+    /// The running gateway.
+    #[cfg(test)]
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// The running gateway, to be driven by its lifecycle.
     pub(crate) fn into_gateway(self) -> (Gateway, impl Drop) {
         let Self { gateway, tasks, .. } = self;

@@ -45,3 +45,31 @@ pub fn generated() -> Vec<(&'static str, String)> {
         ("docs/errors.md", errors::page()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn the_generated_files_are_fresh() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        for (path, text) in super::generated() {
+            let stored = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+            assert!(stored == text, "{path} is stale; `cargo xtask gen` writes it again");
+        }
+    }
+
+    #[test]
+    fn the_example_is_a_good_file_but_for_what_is_not_on_this_machine() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let example = root.join("examples/portunus.yaml");
+        let document: serde_json::Value =
+            serde_saphyr::from_str(&std::fs::read_to_string(&example).unwrap()).unwrap();
+        assert!(jsonschema::is_valid(&super::config::schema(), &document));
+        let Err(super::config::ConfigError::Refused(refusal)) = super::config::load(&example) else {
+            panic!("loaded")
+        };
+        let absent = |line: &String| line.contains("cannot read") || line.contains("no folder");
+        assert!(refusal.lines().iter().all(absent), "{:#?}", refusal.lines());
+    }
+}

@@ -160,3 +160,6 @@ fn warn_of_what_needs_a_restart(old: &Settings, new: &Settings) {
         tracing::warn!(key, "read at start only; restart to change it");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The log: one line an event, on standard error, as JSON or text.
 //!
-//! Never in a log (docs/logging.md): a token, a secret, a header's value, arguments, answers.
+//! Never in a log (docs/operations.md): a token, a secret, a header's value, arguments, answers.
 
 use crate::config::{Format, Log};
 use std::io::IsTerminal as _;

@@ -179,7 +179,10 @@ fn tail(arguments: &TailArguments, out: &mut Out) -> Result<(), Failure> {
             if arguments.place.json {
                 out.line(String::from_utf8_lossy(leaf.as_bytes()))?;
             } else {
-                out.line(row_of_leaf(leaf).join("  "))?;
+                let cells = row_of_leaf(leaf)
+                    .into_iter()
+                    .map(|cell| if cell.is_empty() { "-".to_owned() } else { cell });
+                out.line(cells.collect::<Vec<_>>().join("  "))?;
             }
         }
         Ok(())

@@ -14,11 +14,15 @@ pub(super) fn refusal(name: &str, text: &str, base: &Path) -> Refusal {
         Ok(tree) => tree,
         Err(error) => return Refusal::new(name, text, vec![syntax(&error)]),
     };
-    let document = match tree.to_json() {
+    let mut document = match tree.to_json() {
         Value::Null => Value::Object(Map::new()),
         other => other,
     };
     let mut faults = shape::faults(&super::schema(), &document);
+    // Without its unknown keys an entry may have the right shape, and then more can be said about it.
+    for fault in faults.iter().filter(|fault| fault.surplus) {
+        remove(&mut document, &fault.at);
+    }
     let mut check = Check::default();
     let file = salvage(document, &mut check);
     file.check(base, &mut check);
@@ -34,6 +38,14 @@ pub(super) fn refusal(name: &str, text: &str, base: &Path) -> Refusal {
         fault.value = tree.shown(&fault.at);
     }
     Refusal::new(name, text, faults)
+}
+
+fn remove(document: &mut Value, at: &At) {
+    let Some((name, above)) = at.0.split_last() else { return };
+    let holder = document.pointer_mut(&At(above.to_vec()).pointer());
+    if let Some(Value::Object(members)) = holder {
+        members.remove(name);
+    }
 }
 
 fn syntax(error: &serde_saphyr::Error) -> Fault {

@@ -14,6 +14,8 @@ pub struct Fault {
     pub(super) value: Option<String>,
     pub(super) accepts: String,
     pub(super) meant: Option<String>,
+    /// The key itself should not be there; without it the rest can still be looked at.
+    pub(super) surplus: bool,
     pub(super) place: Option<Place>,
 }
 
@@ -35,7 +37,15 @@ pub struct Refusal {
 
 impl Fault {
     pub(super) fn new(at: At, what: impl Into<String>, accepts: impl Into<String>) -> Self {
-        Self { at, what: what.into(), value: None, accepts: accepts.into(), meant: None, place: None }
+        Self {
+            at,
+            what: what.into(),
+            value: None,
+            accepts: accepts.into(),
+            meant: None,
+            surplus: false,
+            place: None,
+        }
     }
 
     /// "one of a, b, c", short enough for a line or two.

@@ -73,6 +73,7 @@ fn accepts(member: &Value) -> String {
     match (kinds.as_slice(), member.get("pattern").and_then(Value::as_str)) {
         (_, Some(super::units::SPAN_PATTERN)) => "a length of time: `30s`".to_owned(),
         (_, Some(super::units::SIZE_PATTERN)) => "a size: `4MiB`".to_owned(),
+        (["string", "array"], _) => "text or list".to_owned(),
         (["array"], _) => "list".to_owned(),
         (["object"], _) => "mapping".to_owned(),
         (["string"], _) => "text".to_owned(),

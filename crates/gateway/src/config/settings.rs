@@ -95,7 +95,7 @@ impl File {
             Some(1) => {}
             None if check.is_broken(&at("version")) => {}
             None => check.fault(&at("version"), "`version` is missing", "version: 1"),
-            Some(other) => check.fault(&at("version"), format!("unknown version {other}"), "1"),
+            Some(_) => check.fault(&at("version"), "unknown version", "1"),
         }
         let listen = self.listen.check(base, &at("listen"), check);
         let admin = self.admin.check(&listen, &at("admin"), check);

@@ -26,8 +26,9 @@ fn said(schema: &Value, error: &ValidationError<'_>) -> Vec<Fault> {
             unexpected
                 .iter()
                 .map(|name| {
-                    Fault::new(at.key(name), format!("unknown key `{name}`"), Fault::one_of(&known))
-                        .meant(name, &known)
+                    let what = format!("unknown key `{name}`");
+                    let fault = Fault::new(at.key(name), what, Fault::one_of(&known)).meant(name, &known);
+                    Fault { surplus: true, ..fault }
                 })
                 .collect()
         }

@@ -69,13 +69,14 @@ servers:
     http: { url: https://web.example.org/mcp, headers: { Mcp-Name: { from_file: x } } }
     timeout: 30
     impact: { tools: { a: reed } }
+  typo: { http: { url: 'http://127.0.0.1/mcp', hedaers: {} } }
 toolsets:
   dev: { tools: [git/x, webb/*, nonsense] }
 limits: { request_bytes: 12, json_depth: 0, sessionz: 3 }
 ";
     let found = faults(text);
     let expected = [
-        "2 version: unknown version 2",
+        "2 version: unknown version (it is 2)",
         "3 lisen: unknown key `lisen`",
         "5 listen.address: not an address and port",
         "6 listen.public_url: a public URL has no path",
@@ -88,11 +89,13 @@ limits: { request_bytes: 12, json_depth: 0, sessionz: 3 }
         "15 servers.neither: nothing says how to reach it",
         "18 servers.web.timeout: a number where it does not belong",
         "19 servers.web.impact.tools.a: no such choice",
-        "21 toolsets.dev.tools.0: no server `git`",
-        "21 toolsets.dev.tools.1: no server `webb`",
-        "21 toolsets.dev.tools.2: \"nonsense\" is not `server/name`",
-        "22 limits.request_bytes: a number where it does not belong",
-        "22 limits.sessionz: unknown key `sessionz`",
+        "20 servers.typo.http.url: a loopback address",
+        "20 servers.typo.http.hedaers: unknown key `hedaers`",
+        "22 toolsets.dev.tools.0: no server `git`",
+        "22 toolsets.dev.tools.1: no server `webb`",
+        "22 toolsets.dev.tools.2: \"nonsense\" is not `server/name`",
+        "23 limits.request_bytes: a number where it does not belong",
+        "23 limits.sessionz: unknown key `sessionz`",
     ];
     for line in expected {
         assert!(found.iter().any(|fault| fault.starts_with(line)), "{line}\nin {found:#?}");
