@@ -173,43 +173,6 @@ fn recoded(error: &RpcError, code: i64) -> Raw {
     }
 }
 
-/// The `initialize` result that a `server/discover` result amounts to, in `version`.
-pub fn initialize_from_discover(discover: &Members, version: Version) -> Raw {
-    let info = discover.object(META).and_then(|meta| meta.get(SERVER_INFO));
-    let mut edit = Edit::new();
-    edit.set(&["protocolVersion"], Raw::of_str(version.as_str()));
-    edit.set(&["serverInfo"], info.unwrap_or_else(nameless));
-    for key in ["supportedVersions", "resultType", "ttlMs", "cacheScope"] {
-        edit.remove(&[key]);
-    }
-    edit.remove(&[META, SERVER_INFO]);
-    edit.apply(discover)
-}
-
-/// The `server/discover` result that an `initialize` result amounts to.
-pub fn discover_from_initialize(initialize: &Members) -> Raw {
-    let mut edit = Edit::new();
-    edit.remove(&["protocolVersion"]).remove(&["serverInfo"]);
-    let version = Raw::of_str(Version::LATEST.as_str());
-    edit.set(&["supportedVersions"], Raw::of_elements([&version]));
-    edit.set(&["resultType"], Raw::of_str("complete"));
-    hide_from_caches(Method::ServerDiscover, &mut edit);
-    if let Some(info) = initialize.get("serverInfo") {
-        edit.set(&[META, SERVER_INFO], info);
-    }
-    edit.apply(initialize)
-}
-
-/// A notification's params with the listen request it belongs to, or without any.
-pub fn notification_params(params: Option<&Members>, subscription: Option<&Id>) -> Option<Raw> {
-    if params.is_none() && subscription.is_none() {
-        return None;
-    }
-    let mut edit = Edit::new();
-    put(&mut edit, &[META, SUBSCRIPTION_ID], subscription.map(Id::to_raw));
-    Some(apply(&edit, params))
-}
-
 fn put<'a>(edit: &mut Edit<'a>, path: &[&'a str], value: Option<Raw>) {
     match value {
         Some(value) => edit.set(path, value),
@@ -222,11 +185,6 @@ fn apply(edit: &Edit, params: Option<&Members>) -> Raw {
         Some(params) => edit.apply(params),
         None => edit.apply(&Members::empty()),
     }
-}
-
-/// `initialize` wants a name; `server/discover` need not give one.
-fn nameless() -> Raw {
-    Raw::of_value(&serde_json::json!({ "name": "unnamed", "version": "0" }))
 }
 
 #[cfg(test)]

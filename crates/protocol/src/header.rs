@@ -23,7 +23,7 @@ pub static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub static MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What the names of headers that mirror a tool's arguments begin with.
-pub const MCP_PARAM: &str = "mcp-param-";
+pub(crate) const MCP_PARAM: &str = "mcp-param-";
 
 #[cfg(test)]
 mod tests;

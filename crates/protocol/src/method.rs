@@ -194,14 +194,6 @@ impl Method {
             Eras::Session => era == Era::Session,
         }
     }
-
-    /// Whether a client may send it to a server.
-    pub fn from_client(self) -> bool {
-        match self.row().direction {
-            Direction::ToServer | Direction::Both => true,
-            Direction::ToClient => false,
-        }
-    }
 }
 
 /// The whole table as text, one row per line.

@@ -55,11 +55,6 @@ impl Raw {
         Self(Bytes::from(out))
     }
 
-    /// `true` or `false`.
-    pub fn of_bool(value: bool) -> Self {
-        Self(Bytes::from_static(if value { b"true" } else { b"false" }))
-    }
-
     /// An integer.
     pub fn of_i64(value: i64) -> Self {
         Self(Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes()))
@@ -68,19 +63,6 @@ impl Raw {
     /// `{}`
     pub fn empty_object() -> Self {
         Self(Bytes::from_static(b"{}"))
-    }
-
-    /// `[a,b,…]` of the values as they are.
-    pub fn of_elements<'a>(values: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut out = vec![b'['];
-        for value in values {
-            if out.len() > 1 {
-                out.push(b',');
-            }
-            out.extend_from_slice(value.as_bytes());
-        }
-        out.push(b']');
-        Self(Bytes::from(out))
     }
 
     /// Bytes that are known to be one JSON value: a part of a checked one, or built here.

@@ -66,8 +66,7 @@ pub fn passed_error(id: &Id, object: &Raw) -> Bytes {
     Bytes::from(out)
 }
 
-/// An `error` object.
-pub fn error_object(code: i64, message: &str, data: Option<&[u8]>) -> Raw {
+fn error_object(code: i64, message: &str, data: Option<&[u8]>) -> Raw {
     let mut out = Vec::with_capacity(message.len() + data.map_or(0, <[u8]>::len) + 48);
     out.extend_from_slice(b"{\"code\":");
     out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());

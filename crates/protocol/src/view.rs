@@ -3,7 +3,7 @@
 
 mod result;
 
-pub use result::{InputRequired, Page, ResultType, definition_name, is_error, result_type};
+pub use result::{InputRequired, Page, ResultType, is_error, result_type};
 
 use crate::frame::Id;
 use crate::meta::LogLevel;
@@ -118,13 +118,6 @@ pub struct Cancelled {
     pub reason: Option<Box<str>>,
 }
 
-/// `notifications/progress`
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// The token of the request it is about.
-    pub token: Id,
-}
-
 impl ToolCall {
     /// Reads the params.
     pub fn of(params: Params<'_>) -> Result<Self, ViewError> {
@@ -235,13 +228,6 @@ impl Cancelled {
     /// Reads the params.
     pub fn of(params: Params<'_>) -> Result<Self, ViewError> {
         Ok(Self { request: id(params, "requestId")?, reason: optional_text(params, "reason")? })
-    }
-}
-
-impl Progress {
-    /// Reads the params.
-    pub fn of(params: Params<'_>) -> Result<Self, ViewError> {
-        Ok(Self { token: id(params, "progressToken")? })
     }
 }
 

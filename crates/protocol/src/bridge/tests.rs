@@ -111,33 +111,3 @@ fn error_codes_keep_their_meaning() {
     assert_eq!(back(Method::ToolsCall, -32602, json!({"uri": "u"}))["code"], -32602);
     assert_eq!(back(Method::ToolsCall, -32020, json!(1))["code"], -32603);
 }
-
-#[test]
-fn openings_cross_both_ways() {
-    let discover = members(json!({
-        "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 1,
-        "cacheScope": "public", "instructions": "i", "_meta": {SERVER_INFO: {"name": "s", "version": "1"}, "k": 1},
-    }));
-    let initialize = initialize_from_discover(&discover, Version::V2025_06_18);
-    let expect = json!({
-        "capabilities": {"tools": {}}, "instructions": "i", "_meta": {"k": 1}, "protocolVersion": "2025-06-18",
-        "serverInfo": {"name": "s", "version": "1"},
-    });
-    assert_eq!(value(&initialize), expect);
-    let again = value(&discover_from_initialize(&initialize.members().unwrap()));
-    assert_eq!(again["_meta"], value(discover.raw())["_meta"]);
-    assert_eq!((&again["ttlMs"], &again["cacheScope"]), (&json!(0), &json!("private")));
-    assert_eq!(again["supportedVersions"], json!(["2026-07-28"]));
-    assert_eq!(again.get("protocolVersion"), None);
-    let nameless = initialize_from_discover(&members(json!({"capabilities": {}})), Version::LATEST_SESSION);
-    assert!(value(&nameless)["serverInfo"]["name"].is_string());
-}
-
-#[test]
-fn notifications_carry_their_subscription_only_where_there_is_one() {
-    let stamped = notification_params(None, Some(&Id::Text("l".into()))).unwrap();
-    assert_eq!(value(&stamped), json!({"_meta": {SUBSCRIPTION_ID: "l"}}));
-    let plain = notification_params(stamped.members().as_ref(), None).unwrap();
-    assert_eq!(value(&plain), json!({"_meta": {}}));
-    assert_eq!(notification_params(None, None), None);
-}

@@ -4,7 +4,6 @@ use super::{ViewError, wrong};
 use crate::method::Method;
 use crate::object::Members;
 use crate::raw::Raw;
-use std::borrow::Cow;
 
 /// One page of a list.
 #[derive(Clone, Debug)]
@@ -84,7 +83,7 @@ impl InputRequired {
     }
 
     /// What each request asks of the client; `None` for what may not be asked.
-    pub fn methods(&self) -> impl Iterator<Item = Option<Method>> {
+    pub(super) fn methods(&self) -> impl Iterator<Item = Option<Method>> {
         self.requests.iter().flat_map(Members::iter).map(|(_, request)| {
             let method = Members::of(&request).and_then(|members| Method::parse(&members.text("method")?));
             method.filter(|method| {
@@ -100,15 +99,4 @@ impl InputRequired {
 /// Whether a `tools/call` result is a failure the model reads.
 pub fn is_error(result: &Members) -> bool {
     result.bytes_of("isError") == Some(b"true")
-}
-
-/// What the items of a list are known by: `name` of tools and prompts, `uri` of resources, `uriTemplate` of
-/// templates.
-pub fn definition_name<'a>(list: Method, item: &'a Members) -> Option<Cow<'a, str>> {
-    match list {
-        Method::ToolsList | Method::PromptsList => item.text("name"),
-        Method::ResourcesList => item.text("uri"),
-        Method::ResourcesTemplatesList => item.text("uriTemplate"),
-        _ => None,
-    }
 }
