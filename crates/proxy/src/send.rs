@@ -42,7 +42,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
         },
         version: call.client.version,
         method: call.method,
-        params: params.map(|params| params.raw().clone()),
+        params,
         client_capabilities: Members::of(&call.client.capabilities),
         client_info: call.client.info.clone(),
         log_level: call.client.log_level,

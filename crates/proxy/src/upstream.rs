@@ -12,6 +12,7 @@ mod child;
 mod dialect;
 mod door;
 mod ear;
+mod envelope;
 mod era;
 mod errand;
 mod exchange;
@@ -79,7 +80,7 @@ pub(crate) struct Outbound {
     /// The method, in the client's era.
     pub(crate) method: Method,
     /// The judged params, in the client's era, names already the server's own.
-    pub(crate) params: Option<Raw>,
+    pub(crate) params: Option<Members>,
     /// The client's declared capabilities, as narrowed for this server; none is an empty object.
     pub(crate) client_capabilities: Option<Members>,
     /// The client's own `clientInfo`.

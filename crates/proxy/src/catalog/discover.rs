@@ -128,8 +128,7 @@ impl Asking<'_> {
     ) -> Result<Outcome, DiscoverError> {
         let mut out = self.outbound(version, method)?;
         if let Some(cursor) = cursor {
-            let empty = Raw::empty_object().members();
-            out.params = empty.map(|empty| Edit::new().set(&["cursor"], Raw::of_str(cursor)).apply(&empty));
+            out.params = Edit::new().set(&["cursor"], Raw::of_str(cursor)).apply(&Members::empty()).members();
         }
         let mut exchange = self.shared.upstreams.exchange(out).await?;
         loop {
@@ -157,8 +156,7 @@ impl Asking<'_> {
             return Ok(None);
         }
         let mut out = self.outbound(Version::LATEST, Method::SubscriptionsListen)?;
-        let empty = Raw::empty_object().members();
-        out.params = empty.map(|empty| Edit::new().set(&["notifications"], wanted.to_raw()).apply(&empty));
+        out.params = Edit::new().set(&["notifications"], wanted.to_raw()).apply(&Members::empty()).members();
         out.deadline = LISTEN;
         let opened = tokio::time::timeout(self.deadline, self.shared.upstreams.exchange(out)).await;
         Ok(Some(opened.map_err(|_| fault("its subscription does not open"))??))

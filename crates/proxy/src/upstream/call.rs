@@ -10,10 +10,10 @@ use super::link::cancelled;
 use super::session::{Session, refuses_era};
 use super::slots::Slot;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use protocol::header::{self, HeaderParam};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use protocol::header::{self, HeaderParam, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION};
 use protocol::method::Names;
-use protocol::{Id, Members, Message, Method, Outcome, Response, reply};
+use protocol::{Id, Message, Method, Outcome, Response, reply};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -124,27 +124,29 @@ fn stateless_headers(
     out: &Outbound,
     params: &[HeaderParam],
 ) -> Result<HeaderMap, UpstreamError> {
-    let members = out.params.as_ref().and_then(Members::of);
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.extend(out.unknown_headers.iter().cloned());
     let key = match dialect.method.row().names {
         Names::Tool | Names::Prompt => Some("name"),
         Names::ResourceUri => Some("uri"),
         Names::Completion | Names::Nothing => None,
     };
-    let name = key.zip(members.as_ref()).and_then(|(key, members)| members.text(key));
-    let arguments = members.as_ref().filter(|_| !params.is_empty()).and_then(|m| m.get("arguments"));
-    let built = header::build(
-        dialect.server.as_str(),
-        dialect.method.name(),
-        name.as_deref(),
-        params,
-        arguments.as_ref(),
-    );
-    let built = built.map_err(|error| {
-        UpstreamError::internal("the call's headers cannot be built from its body").because(error)
-    })?;
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.extend(out.unknown_headers.iter().cloned());
-    headers.extend(built);
+    let name = key.zip(out.params.as_ref()).and_then(|(key, params)| params.text(key));
+    let (version, method) = (dialect.server.as_str(), dialect.method.name());
+    if params.is_empty() {
+        // What `build` would say, without copying what never changes.
+        headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(version));
+        headers.insert(&MCP_METHOD, HeaderValue::from_static(method));
+        if let Some(name) = name {
+            headers.insert(&MCP_NAME, header::encode(&name));
+        }
+    } else {
+        let arguments = out.params.as_ref().and_then(|params| params.get("arguments"));
+        let built = header::build(version, method, name.as_deref(), params, arguments.as_ref());
+        headers.extend(built.map_err(|error| {
+            UpstreamError::internal("the call's headers cannot be built from its body").because(error)
+        })?);
+    }
     out.credential.apply(&mut headers);
     out.trace.apply(&mut headers);
     Ok(headers)

@@ -4,7 +4,7 @@
 //! `protocol::bridge` says what becomes what. A call that would need a conversation across eras is refused.
 
 use super::fault::{Sent, UpstreamError};
-use super::{Outbound, Shared};
+use super::{Outbound, Shared, envelope};
 use bytes::Bytes;
 use protocol::meta::LogLevel;
 use protocol::{Edit, Era, Id, Members, Message, Method, Notification, Outcome, Raw, Request, Response};
@@ -75,36 +75,28 @@ impl Dialect {
 
     /// The request as it goes to the server: fresh id, fresh progress token, the server's era.
     pub(super) fn request(&self, out: &Outbound) -> Bytes {
-        let params = self.params(out);
-        frame::request(&Id::Number(self.id), self.method.name(), params.as_ref())
-    }
-
-    fn params(&self, out: &Outbound) -> Option<Raw> {
-        let members = out.params.as_ref().and_then(Members::of);
-        let translated = match self.server.era() {
-            Era::Stateless => {
-                let capabilities = out.capabilities(Era::Stateless);
-                let facts = bridge::ClientFacts {
-                    version: self.server,
-                    capabilities: &capabilities,
-                    info: out.client_info.as_ref(),
-                    log_level: out.log_level,
-                };
-                Some(bridge::params_to_stateless(members.as_ref(), &facts))
-            }
-            Era::Session if self.client.era() == Era::Stateless => {
-                bridge::params_to_session(members.as_ref())
-            }
-            Era::Session => out.params.clone(),
-        };
-        let members = translated.as_ref().and_then(Members::of);
-        let meta = members.as_ref().and_then(|members| members.object("_meta"));
-        let stale = meta.is_some_and(|meta| meta.contains("progressToken"));
-        if self.token.is_none() && !stale {
-            return translated;
+        let params = out.params.as_ref();
+        if self.server.era() == Era::Stateless {
+            let told = envelope::Told {
+                version: self.server,
+                capabilities: &out.capabilities(Era::Stateless),
+                info: out.client_info.as_ref(),
+                log_level: out.log_level,
+                progress: self.token.is_some(),
+            };
+            return envelope::stateless(self.id, self.method, params, &told);
         }
+        // The client's own token, or none: neither reaches the server.
+        let meta = params.and_then(|params| params.object("_meta"));
+        let stale = meta.is_some_and(|meta| meta.contains("progressToken"));
         let fresh = self.token.as_ref().map(|_| Id::Number(self.id));
-        bridge::with_progress_token(members.as_ref(), fresh.as_ref())
+        let plain = bridge::params_to_session(params);
+        let params = if fresh.is_none() && !stale {
+            plain
+        } else {
+            bridge::with_progress_token(plain.as_ref().and_then(Raw::members).as_ref(), fresh.as_ref())
+        };
+        frame::request(&Id::Number(self.id), self.method.name(), params.as_ref())
     }
 
     /// Sorts a message that arrived for this call.

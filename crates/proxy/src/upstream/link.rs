@@ -6,12 +6,12 @@ use super::fault::{Sent, UpstreamError};
 use super::line::{LineError, Lines};
 use super::ring::Ring;
 use super::route::{Calls, Heard, Step};
-use super::session::{initialize, initialized};
+use super::session::{initialize, initialized, own_info};
 use super::slots::Held;
-use super::{Outbound, Shared};
+use super::{Outbound, Shared, envelope};
 use crate::config::server::StdioServer;
 use bytes::Bytes;
-use protocol::{Bounds, Era, Id, Members, Message, Method, Raw, Response, Version, bridge, frame};
+use protocol::{Bounds, Era, Members, Message, Method, Raw, Response, Version, frame};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -147,14 +147,14 @@ async fn discover(
 /// A stateless request of the gateway's own, in any transport.
 pub(super) fn stateless_request(id: i64, method: Method, params: Option<&Members>, out: &Outbound) -> Bytes {
     // The gateway asks for itself: nothing that the client can do is needed.
-    let facts = bridge::ClientFacts {
+    let told = envelope::Told {
         version: Version::V2026_07_28,
         capabilities: &Raw::empty_object(),
-        info: out.client_info.as_ref(),
+        info: Some(&out.client_info.clone().unwrap_or_else(own_info)),
         log_level: None,
+        progress: false,
     };
-    let params = bridge::params_to_stateless(params, &facts);
-    frame::request(&Id::Number(id), method.name(), Some(&params))
+    envelope::stateless(id, method, params, &told)
 }
 
 async fn begin(

@@ -12,9 +12,9 @@ use super::slots::{Key, Slot, Slots};
 use super::{Description, Outbound, Shared};
 use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use model::Digest;
-use protocol::header::{self, HeaderParam};
+use protocol::header::{self, HeaderParam, MCP_METHOD, MCP_PROTOCOL_VERSION};
 use protocol::view::Page;
 use protocol::{Bounds, Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version};
 use std::sync::Arc;
@@ -269,15 +269,15 @@ impl Server {
 
     /// The annotations of the called tool as the server lists it now (2026-07-28, client behavior).
     async fn fresh_headers(&self, door: &Arc<Door>, out: &Outbound) -> Option<Vec<HeaderParam>> {
-        let called = Members::of(out.params.as_ref()?)?.text("name")?.into_owned();
+        let called = out.params.as_ref()?.text("name")?.into_owned();
         let mut cursor: Option<Box<str>> = None;
         for _ in 0..FRESH_PAGES {
             let mut edit = Edit::new();
             if let Some(cursor) = &cursor {
                 edit.set(&["cursor"], Raw::of_str(cursor));
             }
-            let params = edit.apply(&Members::of(&Raw::empty_object())?);
-            let result = self.plain(door, out, Method::ToolsList, Some(&params)).await.ok()?.ok()?;
+            let params = edit.apply(&Members::empty()).members();
+            let result = self.plain(door, out, Method::ToolsList, params.as_ref()).await.ok()?.ok()?;
             let page = Page::of(&result, "tools").ok()?;
             for tool in page.items.iter().filter_map(Members::of) {
                 if tool.text("name").as_deref() == Some(called.as_str()) {
@@ -296,16 +296,13 @@ impl Server {
         door: &Arc<Door>,
         out: &Outbound,
         method: Method,
-        params: Option<&Raw>,
+        params: Option<&Members>,
     ) -> Result<Result<Members, Probed>, UpstreamError> {
         let id = self.shared.fresh_id();
-        let members = params.and_then(Members::of);
-        let body = link::stateless_request(id, method, members.as_ref(), out);
+        let body = link::stateless_request(id, method, params, out);
         let mut headers = HeaderMap::with_capacity(8);
-        let built = header::build(Version::V2026_07_28.as_str(), method.name(), None, &[], None);
-        headers.extend(built.map_err(|error| {
-            UpstreamError::internal("the headers of a probe cannot be built").because(error)
-        })?);
+        headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(Version::V2026_07_28.as_str()));
+        headers.insert(&MCP_METHOD, HeaderValue::from_static(method.name()));
         out.credential.apply(&mut headers);
         let message = match door.post(headers, body, false).await? {
             Reply::Json(_, bytes) => door.decode(bytes)?,

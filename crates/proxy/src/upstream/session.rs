@@ -135,7 +135,8 @@ pub(super) fn initialized(
     }
 }
 
-fn own_info() -> Raw {
+/// Who the gateway is, where no client says who it is.
+pub(super) fn own_info() -> Raw {
     Raw::of_value(&serde_json::json!({ "name": "portunus", "version": env!("CARGO_PKG_VERSION") }))
 }
 

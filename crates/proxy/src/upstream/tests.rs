@@ -73,7 +73,7 @@ fn call(server: &str, version: Version) -> Outbound {
         owner: Owner { principal: principal(1), session },
         version,
         method: Method::ToolsCall,
-        params: Some(raw(r#"{"name":"echo","arguments":{"a": 1.0}}"#)),
+        params: raw(r#"{"name":"echo","arguments":{"a": 1.0}}"#).members(),
         client_capabilities: Members::of(&raw(r#"{"roots":{}}"#)),
         client_info: Some(raw(r#"{"name":"client","version":"9"}"#)),
         log_level: None,

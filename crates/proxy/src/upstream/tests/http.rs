@@ -54,7 +54,7 @@ async fn a_stateless_call_is_rebuilt_from_the_judged_body() {
     out.tool_headers = vec![header("a")].into();
     out.unknown_headers = vec![(HeaderName::from_static("mcp-param-x"), HeaderValue::from_static("kept"))];
     out.trace.parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
-    out.params = Some(raw(r#"{"name":"écho","arguments":{"a": 7},"z":[1, 2],"_meta":{"own":1}}"#));
+    out.params = raw(r#"{"name":"écho","arguments":{"a": 7},"z":[1, 2],"_meta":{"own":1}}"#).members();
     assert_eq!(answer(&upstreams, out).await, DONE);
     let sent = fake.wait(|seen| seen.method() == "tools/call").await;
     assert_eq!(sent.header("mcp-protocol-version"), "2026-07-28");
@@ -127,7 +127,7 @@ async fn an_older_client_reaches_a_modern_server() {
     assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"content":[ ]}"#);
     let mut out = call("s", OLDER);
     out.method = Method::ResourcesSubscribe;
-    out.params = Some(raw(r#"{"uri":"a:b"}"#));
+    out.params = raw(r#"{"uri":"a:b"}"#).members();
     let text = answer(&upstreams, out).await;
     assert!(text.starts_with("PTN-1008") && text.contains("NotSent"), "{text}");
     assert_eq!(fake.count("resources/subscribe"), 0);
@@ -313,7 +313,7 @@ async fn progress_tokens_are_fresh_and_mapped_back() {
     }))
     .await;
     let mut out = call("s", MODERN);
-    out.params = Some(raw(r#"{"name":"echo","_meta":{"progressToken":"mine"}}"#));
+    out.params = raw(r#"{"name":"echo","_meta":{"progressToken":"mine"}}"#).members();
     out.progress = Some(Id::Text("mine".into()));
     let mut exchange = upstreams.exchange(out).await.unwrap();
     let Inbound::Notification(news) = exchange.next().await.unwrap() else { panic!() };
@@ -434,7 +434,7 @@ async fn stale_headers_are_mended_once() {
     })
     .await;
     let mut out = call("s", MODERN);
-    out.params = Some(raw(r#"{"name":"echo","arguments":{"a":1}}"#));
+    out.params = raw(r#"{"name":"echo","arguments":{"a":1}}"#).members();
     assert_eq!(answer(&upstreams, out).await, DONE);
     assert_eq!((fake.count("tools/call"), fake.count("tools/list")), (2, 1));
     // A server that is never content is asked twice, not for ever.
@@ -479,7 +479,7 @@ async fn a_subscription_may_come_as_lines_of_json() {
     .await;
     let mut out = call("s", MODERN);
     out.method = Method::SubscriptionsListen;
-    out.params = Some(raw(r#"{"notifications":{"toolsListChanged":true}}"#));
+    out.params = raw(r#"{"notifications":{"toolsListChanged":true}}"#).members();
     let mut exchange = upstreams.exchange(out).await.unwrap();
     assert!(matches!(exchange.next().await.unwrap(), Inbound::Notification(_)));
     assert!(matches!(exchange.next().await.unwrap(), Inbound::Final(_)));

@@ -110,7 +110,7 @@ async fn calls_share_a_child_and_get_their_own_answers() {
     );
     let upstreams = Arc::new(one(&script));
     let mut first = call("s", OLDER);
-    first.params = Some(raw(r#"{"name":"first"}"#));
+    first.params = raw(r#"{"name":"first"}"#).members();
     let mut held = upstreams.exchange(first).await.unwrap();
     assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"call":"second"}"#);
     let Inbound::Final(Outcome::Result(result)) = held.next().await.unwrap() else { panic!() };
@@ -163,7 +163,7 @@ async fn a_crash_fails_the_calls_of_its_child_and_no_others() {
     let with = |who: u8, what: &str| {
         let mut out = call("s", OLDER);
         out.owner.principal = principal(who);
-        out.params = Some(raw(&format!(r#"{{"name":"{what}"}}"#)));
+        out.params = raw(&format!(r#"{{"name":"{what}"}}"#)).members();
         out
     };
     let mut neighbour = upstreams.exchange(with(1, "hang")).await.unwrap();
@@ -306,7 +306,7 @@ async fn the_whole_group_ends_with_its_child() {
             "drop" => drop(upstreams),
             "crash" => {
                 let mut out = call("s", OLDER);
-                out.params = Some(raw(r#"{"name":"crash"}"#));
+                out.params = raw(r#"{"name":"crash"}"#).members();
                 answer(&upstreams, out).await;
             }
             _ => {}
