@@ -1,6 +1,6 @@
 //! Policies as read from their files, taken apart once so that deciding is cheap.
 
-use crate::condition::{Condition, Reads};
+use crate::condition::{Condition, Reads, reads_var};
 use crate::fault::Place;
 use crate::{Lint, PolicyFault, PolicyFile};
 use cedar_policy::pst;
@@ -27,6 +27,8 @@ pub(crate) struct Rule {
     pub(crate) condition: Condition,
     /// The same, as the parts an explanation shows.
     pub(crate) parts: Vec<Arc<pst::Expr>>,
+    /// Whether the conditions speak about `action`.
+    pub(crate) by_action: bool,
     /// The policy as parsed, with the rule's id.
     pub(crate) policy: Policy,
     /// Its text, to tell whether it changed.
@@ -185,6 +187,7 @@ fn rule(
             ResourceConstraint::Any | ResourceConstraint::Is(_) => None,
         },
         condition,
+        by_action: parts.iter().any(|part| reads_var(part, &pst::Var::Action)),
         parts,
         policy: policy.new_id(PolicyId::new(&id)),
         text: policy.to_cedar().unwrap_or_default().into(),

@@ -5,13 +5,11 @@
 //! the answer is remembered: actions with arguments of the same types share it, and a server that lists anew
 //! costs only what changed.
 
-use crate::condition::reads_var;
 use crate::fault::{Place, help_of, place_of};
 use crate::rule::{Rule, Scope};
 use crate::rules::Rules;
 use crate::schema::{Declared, Record, context_type, schema_json};
 use crate::{PolicyFault, PolicyFile};
-use cedar_policy::pst::Var;
 use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -78,10 +76,13 @@ pub(crate) fn validate(rules: &Rules, pairs: &[(Arc<Rule>, Target<'_>)]) -> Vec<
     let mut batches: BTreeMap<(usize, &str), Batch<'_>> = BTreeMap::new();
     let mut asked: HashSet<Key> = HashSet::new();
     let mut keys = Vec::with_capacity(pairs.len());
+    // Hashing types is dear, and interned ones repeat.
+    let mut numbers: HashMap<*const Record, usize> = HashMap::new();
     for (rule, target) in pairs {
-        let arguments = memo.number(target.arguments);
-        let by_action = rule.parts.iter().any(|part| reads_var(part, &Var::Action));
-        let key = Key { rule: Arc::clone(&rule.id), arguments, action: by_action.then(|| target.id.into()) };
+        let number = numbers.entry(Arc::as_ptr(target.arguments));
+        let arguments = *number.or_insert_with(|| memo.number(target.arguments));
+        let action = rule.by_action.then(|| target.id.into());
+        let key = Key { rule: Arc::clone(&rule.id), arguments, action };
         if !memo.answers.contains_key(&key) && asked.insert(key.clone()) {
             batches.entry((arguments, target.id)).or_default().push((key.clone(), Arc::clone(rule), *target));
         }
