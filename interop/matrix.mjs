@@ -28,7 +28,7 @@ const dir = mkdtempSync(join(tmpdir(), 'portunus-interop-'));
 const everythingPort = await freePort();
 const everythingUrl = `http://127.0.0.1:${everythingPort}/mcp`;
 const servers = await allServers({ node, js, py: join(py, 'servers'), dir, everythingUrl });
-const everything = start(node, [servers.everything.process, 'streamableHttp'], {
+const everything = start(node, [servers.everything.program, 'streamableHttp'], {
   env: { ...process.env, PORT: String(everythingPort) },
 });
 await until('server-everything', () => fetch(everythingUrl).then(() => true));
@@ -42,8 +42,7 @@ const gateway = await startGateway({
   issuer: idp.issuer,
   servers: Object.fromEntries(
     Object.entries(servers).map(([name, { config, call }]) => {
-      const impact = { tools: { [call.name]: 'read' } };
-      return [name, { ...config, impact }];
+      return [name, { ...config, impact: { tools: { [call.name]: 'read' } } }];
     }),
   ),
   policies: Object.fromEntries(Object.entries(servers).map(([name, server]) => [`${name}.cedar`, policy(name, server)])),
@@ -96,7 +95,7 @@ async function cell(client, serverName, server, url, token) {
   try {
     await until('the cancelled call', () => driver.kept.out.includes('"phase"') || ended(), PATIENCE);
     if (ended()) return [`ended early: ${told()}`];
-    thaw = freeze(server.process);
+    if (server.stops) thaw = freeze(server.program);
     driver.child.stdin.write('\n');
     const underWay = (entry) => entry.name === slow.name && entry.status === 'under_way';
     await until('the call on record', async () => ended() || (await record()).some(underWay), PATIENCE);

@@ -56,5 +56,6 @@ seen.deniedArgument = await call(work.deniedArgument);
 console.log(JSON.stringify({ phase: 'cancel' }));
 await word();
 seen.cancelled = await call(work.slow, word());
+seen.after = parsed((await step('tools/list')).out).tools.map((tool) => tool.name);
 rmSync(dir, { recursive: true });
 finish(seen);

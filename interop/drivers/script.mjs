@@ -18,6 +18,8 @@ export async function drive(client) {
   console.log(JSON.stringify({ phase: 'cancel' }));
   await word();
   seen.cancelled = await cancelled(client);
+  // The connection survives; and what was sent last has left before it closes.
+  seen.after = await client.list();
   return seen;
 }
 
@@ -29,7 +31,8 @@ export async function word() {
 async function cancelled(client) {
   const stop = new AbortController();
   const call = outcome(client.call(work.slow, stop.signal));
-  await word();
+  // A call that fails at once needs no word.
+  await Promise.race([call, word()]);
   stop.abort('the user changed their mind');
   return call;
 }

@@ -7,6 +7,7 @@ the server slow first; with the next line the runner says that the call is under
 
 import asyncio
 import json
+import os
 import sys
 
 work = json.loads(sys.argv[1])
@@ -22,12 +23,16 @@ async def drive(version, list_tools, call_tool):
     print(json.dumps({"phase": "cancel"}), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     slow = asyncio.create_task(outcome(call_tool, work["slow"]))
-    await asyncio.to_thread(sys.stdin.readline)
+    # A call that fails at once needs no word.
+    word = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+    await asyncio.wait([slow, word], return_when=asyncio.FIRST_COMPLETED)
     slow.cancel()
     try:
         seen["cancelled"] = await slow
     except asyncio.CancelledError:
         seen["cancelled"] = {"code": None, "error": "cancelled"}
+    # The connection survives; and what was sent last has left before it closes.
+    seen["after"] = [tool.name for tool in await list_tools()]
     return seen
 
 
@@ -45,3 +50,5 @@ async def outcome(call_tool, call):
 def run(main):
     """Runs the driver and prints what it saw."""
     print(json.dumps(asyncio.run(main())), flush=True)
+    # Not waiting for a thread that still waits for the runner's word.
+    os._exit(0)

@@ -40,19 +40,21 @@ export async function startGateway(options) {
   } catch (error) {
     throw new Error(`${error.message}\n${process.kept.out}\n${process.kept.err}`);
   }
+  const query = async (...filter) => {
+    const args = ['audit', 'query', '--config', file, '--json', '--limit', '100000', ...filter];
+    const { code, out, err } = await run(portunus, args);
+    if (code !== 0) throw new Error(`portunus audit query: ${err}`);
+    return out.split('\n').filter(Boolean).map((line) => JSON.parse(line)).reverse();
+  };
+  const ready = async (name) => (await query('--server', name)).some((leaf) => leaf.what === 'server_ready');
+  for (const name of Object.keys(options.servers)) await until(`the server ${name}`, () => ready(name), 90_000);
   return {
     process,
     url: (server) => `http://localhost:${port}/servers/${server}/mcp`,
     log: () => process.kept.err + process.kept.out,
     stop: () => stop(process),
     /** The calls on record, oldest first; see `entry`. */
-    record: async () => {
-      const query = ['audit', 'query', '--config', file, '--json', '--limit', '100000'];
-      const { code, out, err } = await run(portunus, query);
-      if (code !== 0) throw new Error(`portunus audit query: ${err}`);
-      const lines = out.split('\n').filter(Boolean);
-      return lines.map((line) => entry(JSON.parse(line))).filter((call) => call.method).reverse();
-    },
+    record: async () => (await query()).map(entry).filter((call) => call.method),
   };
 }
 

@@ -19,16 +19,18 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
   return {
     everything: {
       config: { http: { url: everythingUrl, allow_loopback: true } },
-      process: npm('server-everything'),
+      program: npm('server-everything'),
       call: { name: 'echo', arguments: { message: 'hello' }, answers: 'hello' },
       deniedTool: { name: 'get-env', arguments: {} },
       deniedArgument: { name: 'echo', arguments: { message: 'the secret' } },
-      slow: { name: 'echo', arguments: { message: 'too late' } },
+      // Slow by itself, so it is not stopped: Node resets connections that idled while it was.
+      slow: { name: 'trigger-long-running-operation', arguments: { duration: 20, steps: 4 } },
       rule: 'context.args has message && context.args.message like "*secret*"',
     },
     filesystem: {
       config: { stdio: { command: node, args: [npm('server-filesystem'), files] } },
-      process: npm('server-filesystem'),
+      program: npm('server-filesystem'),
+      stops: true,
       call: { name: 'read_text_file', arguments: { path: join(files, 'hello.txt') }, answers: 'Hello from a real file' },
       deniedTool: { name: 'write_file', arguments: { path: join(files, 'new.txt'), content: 'x' } },
       deniedArgument: { name: 'read_text_file', arguments: { path: join(files, 'private/diary.txt') } },
@@ -43,7 +45,8 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
           env: { MEMORY_FILE_PATH: { value: join(dir, 'memory.jsonl') } },
         },
       },
-      process: npm('server-memory'),
+      program: npm('server-memory'),
+      stops: true,
       call: { name: 'search_nodes', arguments: { query: 'portunus' }, answers: 'entities' },
       deniedTool: { name: 'delete_entities', arguments: { entityNames: ['everyone'] } },
       deniedArgument: { name: 'search_nodes', arguments: { query: 'salaries' } },
@@ -58,7 +61,8 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
           env: { PATH: { value: '/usr/bin:/bin' }, HOME: { value: dir } },
         },
       },
-      process: 'mcp-server-git',
+      program: 'mcp-server-git',
+      stops: true,
       call: { name: 'git_log', arguments: { repo_path: repository, max_count: 5 }, answers: 'the first commit' },
       deniedTool: { name: 'git_reset', arguments: { repo_path: repository } },
       deniedArgument: { name: 'git_log', arguments: { repo_path: repository, max_count: 5000 } },
@@ -67,7 +71,8 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
     },
     time: {
       config: { stdio: { command: join(py, 'bin/mcp-server-time'), args: ['--local-timezone', 'UTC'] } },
-      process: 'mcp-server-time',
+      program: 'mcp-server-time',
+      stops: true,
       call: { name: 'get_current_time', arguments: { timezone: 'Europe/Berlin' }, answers: 'Europe/Berlin' },
       deniedTool: {
         name: 'convert_time',
@@ -80,13 +85,14 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
   };
 }
 
-/** The policy of one server: developers may call one tool, and not with every argument. */
-export function policy(name, { call, rule }) {
+/** The policy of one server: developers may call one or two tools, and one not with every argument. */
+export function policy(name, { call, slow, rule }) {
+  const allowed = [...new Set([call.name, slow.name])].map((tool) => `Action::"${name}/${tool}"`);
   return `@id("${name}-discover")
 permit (principal, action == Action::"discover:${name}", resource);
 
 @id("${name}-developers")
-permit (principal, action == Action::"${name}/${call.name}", resource)
+permit (principal, action in [${allowed}], resource)
 when { principal.roles.contains("developer") };
 
 @id("${name}-argument")

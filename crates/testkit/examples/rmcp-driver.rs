@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let client =
         ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await?;
 
-    let tools: Vec<_> = client.list_all_tools().await?.into_iter().map(|tool| tool.name).collect();
+    let tools = list(&client).await?;
     let version = client.peer_info().map(|info| info.protocol_version.to_string());
     let mut seen = json!({"version": version, "tools": tools});
     let mut keep = |key: &str, value: Value| {
@@ -51,8 +51,14 @@ async fn main() -> anyhow::Result<()> {
         told = word() => told.map(|()| json!({"code": null, "error": "cancelled"}))?,
     };
     keep("cancelled", cancelled);
+    // The connection survives; and what was sent last has left before it closes.
+    keep("after", list(&client).await?);
     client.cancel().await?;
     say(&seen)
+}
+
+async fn list(client: &RunningService<RoleClient, ()>) -> Result<Value, ServiceError> {
+    Ok(client.list_all_tools().await?.into_iter().map(|tool| tool.name).collect())
 }
 
 async fn call(
