@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::broadcast::error::TryRecvError;
 
 /// Everything of a running gateway but its sockets.
 pub(crate) struct Inside {
@@ -70,15 +71,18 @@ impl Inside {
 
     /// Looks after what needs it now and then, forever.
     pub(crate) async fn tend(self: Arc<Self>) {
+        let mut changes = self.house.catalog().changes();
         let first = self.in_force(|force| force.settings.limits.discovery_timeout);
         self.house.catalog().ready(first).await;
         self.asked.store(true, Ordering::Relaxed);
-        let mut written = None;
+        let mut stale = true;
         loop {
             self.failures.flush_due();
-            let revision = self.house.catalog().snapshot().revision;
-            if written != Some(revision) {
-                written = Some(revision);
+            // Not at every refresh: only when a list is another than before, or news of it was missed.
+            while !matches!(changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+                stale = true;
+            }
+            if std::mem::take(&mut stale) {
                 self.keep_snapshot().await;
             }
             tokio::time::sleep(TEND).await;
