@@ -51,7 +51,7 @@ pub(super) struct Held {
 /// Why a call did not open.
 pub(super) enum Refusal {
     /// The session is gone; the call was not taken.
-    SessionLost,
+    SessionLost(Box<UpstreamError>),
     /// The server does not speak this era after all; the call was not taken.
     Era(Probed, Box<UpstreamError>),
     /// The mirrored headers do not fit the tool's definition any more (-32020); the call was not taken.
@@ -174,7 +174,7 @@ impl HttpCall {
             let lost = status == StatusCode::NOT_FOUND || status == StatusCode::BAD_REQUEST;
             return match said {
                 Some(response) if ours => Ok(Message::Response(response)),
-                _ if lost => Err(Refusal::SessionLost),
+                _ if lost => Err(Refusal::SessionLost(Box::new(refused(status)))),
                 _ => Err(refused(status).into()),
             };
         }

@@ -2,21 +2,20 @@
 
 use super::call::{self, Held, HttpCall, Refusal};
 use super::dialect::Dialect;
-use super::door::{Door, Reply, refused};
-use super::era::{self, Eras, Probed};
+use super::door::Door;
+use super::era::Eras;
 use super::exchange::{Opened, Wire};
 use super::fault::UpstreamError;
 use super::link::{self, Link};
-use super::session::{self, Session, refuses_era};
+use super::probe;
+use super::session::{self, Session};
 use super::slots::{Key, Slot, Slots};
 use super::{Description, Outbound, Shared};
 use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
-use http::{HeaderMap, HeaderValue};
 use model::Digest;
-use protocol::header::{self, HeaderParam, MCP_METHOD, MCP_PROTOCOL_VERSION};
-use protocol::view::Page;
-use protocol::{Bounds, Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version};
+use protocol::header::HeaderParam;
+use protocol::{Bounds, Era, Method, Raw, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -76,7 +75,7 @@ impl Server {
     }
 
     #[cfg(test)]
-    pub(super) fn spoken(&self) -> era::Spoken {
+    pub(super) fn spoken(&self) -> super::era::Spoken {
         self.eras.spoken()
     }
 
@@ -108,7 +107,7 @@ impl Server {
     /// Sends a call in the client's era, or in the other if the server refuses that one.
     pub(super) async fn open(&self, mut out: Outbound, sent: &AtomicBool) -> Result<Opened, UpstreamError> {
         self.narrow(&mut out);
-        let mut last = None;
+        let (mut last, mut lost) = (None, false);
         for _ in 0..TURNS {
             let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
             sent.store(false, Ordering::Relaxed);
@@ -127,6 +126,8 @@ impl Server {
                     return Ok(Opened { wire, dialect: *dialect, server, inbox });
                 }
                 Turn::Again(error) => last = error.or(last),
+                Turn::Lost(error) if lost => return Err(error),
+                Turn::Lost(error) => (last, lost) = (Some(error), true),
             }
         }
         // What was believed does not hold: the next call asks anew.
@@ -143,7 +144,7 @@ impl Server {
             let before = self.eras.spoken();
             let described = match (&self.reach, era) {
                 (Reach::Http { door, .. }, Era::Stateless) => {
-                    self.discover(door, &out).await.map(|document| {
+                    probe::discover(&self.shared, &self.eras, door, &out).await.map(|document| {
                         document.map(|document| Description { version: Version::V2026_07_28, document })
                     })
                 }
@@ -203,10 +204,10 @@ impl Server {
         let dialect = Dialect::new(&self.shared, out, version, info, true)?;
         match call::send(door, Some(held.clone()), &dialect, out, &[], sent).await {
             Ok(call) => Ok(Turn::Opened(Wire::Http(call), Box::new(dialect))),
-            Err(Refusal::SessionLost) => {
+            Err(Refusal::SessionLost(error)) => {
                 held.session.lose();
                 held.slot.forget(&held.session);
-                Ok(Turn::Again(None))
+                Ok(Turn::Lost(*error))
             }
             Err(Refusal::Era(_, error) | Refusal::Fault(error)) => Err(*error),
             Err(Refusal::Headers(_)) => Err(UpstreamError::failed("it asks a session for stateless headers")),
@@ -220,7 +221,7 @@ impl Server {
         known: bool,
         sent: &AtomicBool,
     ) -> Result<Turn, UpstreamError> {
-        if !known && self.discover(door, out).await?.is_none() {
+        if !known && probe::discover(&self.shared, &self.eras, door, out).await?.is_none() {
             return Ok(Turn::Again(None));
         }
         let dialect = Dialect::new(&self.shared, out, Version::V2026_07_28, None, false)?;
@@ -234,7 +235,7 @@ impl Server {
                 Ok(Turn::Again(Some(*error)))
             }
             Refusal::Headers(response) if out.method == Method::ToolsCall => {
-                match self.fresh_headers(door, out).await {
+                match probe::fresh_headers(&self.shared, door, out).await {
                     Some(params) => self.again(door, out, &params, sent).await,
                     None => Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, *response)), Box::new(dialect))),
                 }
@@ -243,7 +244,7 @@ impl Server {
                 Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, *response)), Box::new(dialect)))
             }
             Refusal::Fault(error) => Err(*error),
-            Refusal::SessionLost => Err(UpstreamError::internal("a stateless call has no session")),
+            Refusal::SessionLost(_) => Err(UpstreamError::internal("a stateless call has no session")),
         }
     }
 
@@ -260,97 +261,11 @@ impl Server {
             Ok(call) => call,
             Err(Refusal::Headers(response)) => HttpCall::whole(door, *response),
             Err(Refusal::Era(_, error) | Refusal::Fault(error)) => return Err(*error),
-            Err(Refusal::SessionLost) => {
+            Err(Refusal::SessionLost(_)) => {
                 return Err(UpstreamError::internal("a stateless call has no session"));
             }
         };
         Ok(Turn::Opened(Wire::Http(wire), Box::new(dialect)))
-    }
-
-    /// The annotations of the called tool as the server lists it now (2026-07-28, client behavior).
-    async fn fresh_headers(&self, door: &Arc<Door>, out: &Outbound) -> Option<Vec<HeaderParam>> {
-        let called = out.params.as_ref()?.text("name")?.into_owned();
-        let mut cursor: Option<Box<str>> = None;
-        for _ in 0..FRESH_PAGES {
-            let mut edit = Edit::new();
-            if let Some(cursor) = &cursor {
-                edit.set(&["cursor"], Raw::of_str(cursor));
-            }
-            let params = edit.apply(&Members::empty()).members();
-            let result = self.plain(door, out, Method::ToolsList, params.as_ref()).await.ok()?.ok()?;
-            let page = Page::of(&result, "tools").ok()?;
-            for tool in page.items.iter().filter_map(Members::of) {
-                if tool.text("name").as_deref() == Some(called.as_str()) {
-                    return header::params_of(&tool.get("inputSchema")?).ok();
-                }
-            }
-            cursor = Some(page.next_cursor?);
-        }
-        None
-    }
-
-    /// A stateless request of the gateway's own, answered in one piece. The inner error: what the refusal says
-    /// of the server's eras.
-    async fn plain(
-        &self,
-        door: &Arc<Door>,
-        out: &Outbound,
-        method: Method,
-        params: Option<&Members>,
-    ) -> Result<Result<Members, Probed>, UpstreamError> {
-        let id = self.shared.fresh_id();
-        let body = link::stateless_request(id, method, params, out);
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(Version::V2026_07_28.as_str()));
-        headers.insert(&MCP_METHOD, HeaderValue::from_static(method.name()));
-        out.credential.apply(&mut headers);
-        let message = match door.post(headers, body, false).await? {
-            Reply::Json(_, bytes) => door.decode(bytes)?,
-            Reply::Stream(_, mut events) => loop {
-                let data = events.next().await?;
-                let data =
-                    data.ok_or_else(|| UpstreamError::failed("it ended the stream without an answer"))?;
-                if let message @ Message::Response(_) = door.decode(data)? {
-                    tokio::spawn(events.drain());
-                    break message;
-                }
-            },
-            Reply::Accepted => return Ok(Err(Probed::Session)),
-            Reply::Refused(status, body) => match door.decode(body) {
-                Ok(message @ Message::Response(_)) if refuses_era(status) => message,
-                _ if refuses_era(status) => return Ok(Err(Probed::Session)),
-                _ => return Err(refused(status)),
-            },
-        };
-        let Message::Response(response) = message else {
-            return Err(UpstreamError::failed("its answer is no response"));
-        };
-        if response.id.as_ref().is_some_and(|answered| *answered != Id::Number(id)) {
-            return Err(UpstreamError::failed("it answered with an id that was not asked"));
-        }
-        Ok(match response.outcome {
-            Outcome::Result(result) => Ok(result),
-            Outcome::Error(error) => Err(era::refused(&error)),
-        })
-    }
-
-    /// Asks for the stateless description, and remembers what the answer says of the eras. Nothing: the
-    /// server is to be spoken to in the other era.
-    async fn discover(&self, door: &Arc<Door>, out: &Outbound) -> Result<Option<Members>, UpstreamError> {
-        match self.plain(door, out, Method::ServerDiscover, None).await? {
-            Ok(document) => {
-                let probed = era::described(&document);
-                self.eras.note_probe(&probed);
-                Ok(matches!(probed, Probed::Stateless { .. }).then_some(document))
-            }
-            Err(probed) => {
-                self.eras.note_probe(&probed);
-                if matches!(probed, Probed::Stateless { .. }) {
-                    return Err(UpstreamError::failed("it refused server/discover"));
-                }
-                Ok(None)
-            }
-        }
     }
 
     async fn session(
@@ -418,6 +333,8 @@ enum Turn {
     Opened(Wire, Box<Dialect>),
     /// Something was learnt: choose again. The error, in case there is nothing left to choose.
     Again(Option<UpstreamError>),
+    /// The session is gone, and the call was not taken: once more in a new one.
+    Lost(UpstreamError),
 }
 
 /// A session belongs to one client session; without one, to what the client declares.
@@ -433,5 +350,3 @@ fn session_key(out: &Outbound) -> Key {
 
 /// Attempts for one call: its own era, the other one, and once more after a session was lost.
 const TURNS: usize = 4;
-/// Pages read to find the present definition of one tool.
-const FRESH_PAGES: usize = 50;

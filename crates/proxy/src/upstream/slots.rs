@@ -28,7 +28,7 @@ pub(super) trait Held: Send + Sync {
     const PAUSES: bool;
     /// Whether it can take another call.
     fn alive(&self) -> bool;
-    /// Whether it must be kept although no call is under way.
+    /// Whether somebody waits to hear from it although no call is under way.
     fn awaited(&self) -> bool;
     /// Whether, now that it is dead, its end counts as a failure.
     fn failed(&self, ticks: u64) -> bool;
@@ -68,7 +68,9 @@ impl<V: Held> Slots<V> {
             return Ok(Arc::clone(slot));
         }
         let evicted = if places.len() >= self.most {
-            let idle = places.values().filter(|slot| slot.is_idle()).min_by_key(|slot| slot.used());
+            // Rather one that nobody waits to hear from.
+            let unused = places.values().filter(|slot| slot.is_unused());
+            let idle = unused.min_by_key(|slot| (slot.is_awaited(), slot.used()));
             let Some(key) = idle.map(|slot| slot.key) else {
                 return Err(UpstreamError::busy(format!(
                     "all {} sessions or children are in use",
@@ -142,11 +144,14 @@ impl<V: Held> Slots<V> {
         }
     }
 
-    /// Takes out what nobody has used for `timeout`.
+    /// Takes out what nobody has used for `timeout`; what somebody waits to hear from, after longer.
     pub(super) fn reap(&self, timeout: Duration) -> Vec<Arc<V>> {
         let deadline = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let now = self.clock.ticks();
-        self.take(|slot| slot.is_idle() && now.saturating_sub(slot.used()) > deadline)
+        self.take(|slot| {
+            let patience = if slot.is_awaited() { deadline.saturating_mul(AWAITED) } else { deadline };
+            slot.is_unused() && now.saturating_sub(slot.used()) > patience
+        })
     }
 
     /// Takes out whatever `chosen` says, in use or not.
@@ -194,11 +199,17 @@ impl<V: Held> Slot<V> {
     }
 
     /// The table holds one reference; every call under way another.
-    fn is_idle(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1 && !self.current.load().as_ref().is_some_and(|held| held.awaited())
+    fn is_unused(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|held| held.awaited())
     }
 }
 
+/// What somebody waits to hear from is kept this many times as long.
+const AWAITED: u64 = 6;
 /// The longest pause a call waits for instead of being refused.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -208,15 +219,19 @@ mod tests {
     use model::{FixedClock, SeededDice, Timestamp};
     use std::sync::atomic::AtomicBool;
 
-    struct Thing(AtomicBool);
+    #[derive(Default)]
+    struct Thing {
+        dead: AtomicBool,
+        awaited: bool,
+    }
 
     impl Held for Thing {
         const PAUSES: bool = true;
         fn alive(&self) -> bool {
-            self.0.load(Ordering::Relaxed)
+            !self.dead.load(Ordering::Relaxed)
         }
         fn awaited(&self) -> bool {
-            false
+            self.awaited
         }
         fn failed(&self, _: u64) -> bool {
             true
@@ -233,7 +248,7 @@ mod tests {
     }
 
     async fn open(slots: &Slots<Thing>, slot: &Slot<Thing>) -> Arc<Thing> {
-        slots.hold(slot, async || Ok(Thing(AtomicBool::new(true)))).await.unwrap()
+        slots.hold(slot, async || Ok(Thing::default())).await.unwrap()
     }
 
     #[tokio::test]
@@ -260,14 +275,31 @@ mod tests {
         assert_eq!(slots.len(), 0);
     }
 
+    #[tokio::test]
+    async fn what_is_awaited_is_kept_longer_but_not_for_ever() {
+        let (slots, clock) = slots(2);
+        for awaited in [true, false] {
+            let slot = slots.place(key(u8::from(awaited))).unwrap();
+            slots.hold(&slot, async || Ok(Thing { awaited, ..Thing::default() })).await.unwrap();
+            clock.advance(Duration::from_secs(1));
+        }
+        // The awaited one is older, and yet the other goes first.
+        drop(slots.place(key(7)).unwrap());
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(slots.reap(Duration::from_secs(59)).len(), 0);
+        assert_eq!(slots.len(), 1);
+        clock.advance(Duration::from_secs(400));
+        assert_eq!(slots.reap(Duration::from_secs(59)).len(), 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_crash_loop_is_left_alone_for_longer_and_longer() {
         let (slots, clock) = slots(2);
         let slot = slots.place(key(1)).unwrap();
         let mut refused = 0;
         for _ in 0..8 {
-            match slots.hold(&slot, async || Ok(Thing(AtomicBool::new(true)))).await {
-                Ok(thing) => thing.0.store(false, Ordering::Relaxed),
+            match slots.hold(&slot, async || Ok(Thing::default())).await {
+                Ok(thing) => thing.dead.store(true, Ordering::Relaxed),
                 Err(error) => {
                     assert_eq!(error.sent, super::super::fault::Sent::NotSent);
                     refused += 1;

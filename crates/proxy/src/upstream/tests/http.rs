@@ -169,6 +169,15 @@ async fn a_lost_session_is_opened_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_keeps_no_session_is_given_up() {
+    let (fake, upstreams) =
+        one(|seen| if seen.method() == "tools/call" { status(404, "") } else { older(seen) }).await;
+    let text = answer(&upstreams, call("s", OLDER)).await;
+    assert!(text.contains("HTTP 404") && text.ends_with("(NotSent)"), "{text}");
+    assert_eq!((fake.count("initialize"), fake.count("tools/call")), (2, 2));
+}
+
+#[tokio::test]
 async fn many_first_calls_open_one_session() {
     let (fake, upstreams) = one(older).await;
     let calls = (0..20).map(|_| answer(&upstreams, call("s", OLDER)));
