@@ -15,7 +15,7 @@ use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
 use model::Digest;
 use protocol::header::HeaderParam;
-use protocol::{Bounds, Era, Method, Raw, Version};
+use protocol::{Bounds, Era, Method, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
