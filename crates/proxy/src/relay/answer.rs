@@ -127,7 +127,7 @@ fn fit(house: &House, sent: &Sent, result: &Members) -> Result<(Raw, Status), St
 /// 2026-07-28, multi round-trip requests).
 fn questions_are_welcome(sent: &Sent, result: &Members) -> Result<(), String> {
     let method = sent.call.method;
-    if !matches!(method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) {
+    if !method.row().may_ask {
         return Err(format!("it asked for input in answer to {}", method.name()));
     }
     let asked = view::InputRequired::of(result).map_err(|error| error.to_string())?;
