@@ -67,6 +67,7 @@ pub(crate) struct Demo {
     issuer: Arc<Issuer>,
     folder: PathBuf,
     config: PathBuf,
+    real: bool,
     tasks: Vec<JoinHandle<listen::Drained>>,
 }
 
@@ -100,7 +101,7 @@ impl Demo {
         crate::telemetry::start(&settings.log);
         let gateway = Gateway::start_with(&config, settings, Options::default()).await?;
         gateway.ready(READY).await.map_err(|health| DemoError::NotReady(health.to_json().to_string()))?;
-        Ok(Self { gateway, issuer, folder: folder.to_owned(), config, tasks })
+        Ok(Self { gateway, issuer, folder: folder.to_owned(), config, real: real.is_some(), tasks })
     }
 
     /// The URL of the shared endpoint.
@@ -186,7 +187,7 @@ async fn free_or_any(port: u16) -> u16 {
 }
 
 /// How long the first discovery and the issuer's keys may take.
-const READY: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,12 @@
 
 use super::caller::Caller;
 use super::people::{ASSISTANT, NIGHTLY, person};
-use super::{Demo, DemoError};
+use super::{Demo, DemoError, real};
 use audit::query::{Filter, query};
 use ledger::Leaf;
 use model::{Clock as _, SystemClock, Timestamp};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// One call and what came of it.
 #[derive(Debug)]
@@ -32,15 +33,34 @@ struct Plan {
     outcome: &'static str,
 }
 
+const fn plan(
+    user: &'static str,
+    agent: &'static str,
+    tool: &'static str,
+    arguments: Value,
+    allowed: bool,
+    outcome: &'static str,
+) -> Plan {
+    Plan { user, agent, tool, arguments, allowed, outcome }
+}
+
+/// One call to each real server, and two that policy stops.
+fn plans_of_real_servers(folder: &Path) -> Vec<Plan> {
+    let ana = |tool, arguments, allowed, outcome| plan("ana", ASSISTANT, tool, arguments, allowed, outcome);
+    let file = |name: &str| json!({"path": real::files(folder).join(name)});
+    let repository = json!({"repo_path": real::repository(folder)});
+    vec![
+        ana("everything__echo", json!({"message": "hello"}), true, "allowed"),
+        ana("filesystem__read_text_file", file("hello.txt"), true, "allowed"),
+        ana("filesystem__read_text_file", file("private/diary.txt"), false, "denied by parameter"),
+        ana("memory__search_nodes", json!({"query": "portunus"}), true, "allowed"),
+        ana("git__git_status", repository.clone(), true, "allowed"),
+        ana("git__git_reset", repository, false, "denied by tool"),
+        ana("time__get_current_time", json!({"timezone": "Europe/Berlin"}), true, "allowed"),
+    ]
+}
+
 fn plans() -> Vec<Plan> {
-    let plan = |user, agent, tool, arguments, allowed, outcome| Plan {
-        user,
-        agent,
-        tool,
-        arguments,
-        allowed,
-        outcome,
-    };
     let refund = |amount: u32| json!({"order": 7, "money": {"amount": amount, "currency": "EUR"}});
     vec![
         plan("ana", ASSISTANT, "notes__search_notes", json!({"query": "launch"}), true, "allowed"),
@@ -70,7 +90,11 @@ fn plans() -> Vec<Plan> {
 /// Makes every call through the gateway, as a client would.
 pub(super) async fn run(demo: &Demo) -> Result<Vec<Step>, DemoError> {
     let mut steps = vec![lists(demo).await?];
-    for plan in plans() {
+    let mut plans = plans();
+    if demo.real {
+        plans.extend(plans_of_real_servers(&demo.folder));
+    }
+    for plan in plans {
         let since = SystemClock::default().now();
         let answer = caller(demo, plan.user, plan.agent)?.call(plan.tool, &plan.arguments).await?;
         let passed = answer.is_allowed() == plan.allowed;
