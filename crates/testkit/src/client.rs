@@ -119,7 +119,7 @@ impl Caller {
             }
             let params = &message["params"];
             let named = match message["method"].as_str() {
-                Some("resources/read") => params["uri"].as_str(),
+                Some(method) if method.starts_with("resources/") => params["uri"].as_str(),
                 Some("tools/call" | "prompts/get") => params["name"].as_str(),
                 _ => None,
             };

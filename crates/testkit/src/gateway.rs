@@ -5,6 +5,7 @@ use crate::idp::{FakeIdp, Token};
 use crate::patience::soon;
 use crate::upstream::FakeUpstream;
 use gateway::{Gateway, Options, ReloadError, StartError};
+use model::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ pub struct Setup {
     config: Value,
     policies: Vec<(String, String)>,
     data: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
 }
 
 /// A running gateway.
@@ -48,7 +50,12 @@ impl Setup {
             "issuers": [{"issuer": idp.issuer(), "allow_loopback": true}],
             "servers": {},
         });
-        Self { config, policies: vec![("readers".to_owned(), READERS.to_owned())], data: None }
+        Self {
+            config,
+            policies: vec![("readers".to_owned(), READERS.to_owned())],
+            data: None,
+            clock: clock(),
+        }
     }
 
     /// Adds a server; `echo` reads, every other tool does its worst.
@@ -90,6 +97,13 @@ impl Setup {
         self
     }
 
+    /// Runs by this clock instead of the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Writes the folder without starting anything: the path of the configuration, and what keeps it.
     pub fn write(mut self) -> (PathBuf, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -121,8 +135,9 @@ impl Setup {
     pub async fn try_start(self) -> Result<TestGateway, StartError> {
         let config = self.config.clone();
         let data = self.data.clone();
+        let options = Options { watch: false, clock: Arc::clone(&self.clock), ..Options::default() };
         let (file, folder) = self.write();
-        let gateway = Gateway::start(&file, Options { watch: false, ..Options::default() }).await?;
+        let gateway = Gateway::start(&file, options).await?;
         let data = data.unwrap_or_else(|| folder.path().join("data"));
         let (address, admin) = (gateway.address(), gateway.admin_address());
         Ok(TestGateway { gateway: Some(gateway), address, admin, folder, data, config })
@@ -254,9 +269,9 @@ pub fn read_record(data: &Path) -> Vec<Recorded> {
     answer.found.iter().rev().map(recorded).collect()
 }
 
-/// The clock that gateways of tests run by: tokens are made by the same.
-pub fn clock() -> Arc<dyn model::Clock> {
-    Arc::new(model::SystemClock::default())
+/// The machine's clock, by which gateways of tests run unless told otherwise: tokens are made by the same.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::default())
 }
 
 const READERS: &str = r#"

@@ -236,8 +236,7 @@ async fn a_name_that_is_no_text_is_refused() {
     let mut request = caller.request("tools/call", json!({"name": 7, "arguments": {}}));
     request.headers_mut().insert("mcp-name", "7".parse().unwrap());
     let reply = caller.send(request).await;
-    assert_eq!(reply.status, 400, "{}", reply.text());
-    assert!(matches!(reply.error_code(), -32602 | -32020), "{}", reply.text());
+    assert_eq!(reply.error_code(), -32602, "{}", reply.text());
     assert!(bed.up.calls().is_empty());
     bed.bystander_is_served().await;
 }
@@ -263,9 +262,8 @@ async fn numbers_that_cannot_be_judged_exactly_are_denied() {
 async fn what_was_judged_is_what_is_sent() {
     let bed = bed().await;
     let caller = bed.caller("alice");
-    // Spaces, escapes, unknown members and a long number must arrive byte for byte.
-    let arguments =
-        r#"{ "text" : "\u00e9\/", "unknown": {"b":1,"a":[1.0,  2]}, "big":123456789012345678901234567890 }"#;
+    // Spaces, escapes, unknown members and a way to write a number must arrive byte for byte.
+    let arguments = r#"{ "text" : "\u00e9\/", "unknown": {"b":1,"a":[1.0,  2]}, "long":0.1 }"#;
     let template = caller.message("tools/call", json!({"name": "echo", "arguments": "ARGUMENTS"}));
     let mut request = caller.post(&template);
     *request.body_mut() = template.to_string().replace("\"ARGUMENTS\"", arguments).into();

@@ -185,7 +185,7 @@ async fn a_changed_definition_is_seen_recorded_and_judged_anew() {
             format!("{} {}", found.leaf["what"].as_str().unwrap(), found.leaf["name"].as_str().unwrap_or(""))
         })
         .collect();
-    for expected in ["definition_changed echo", "definition_removed extra", "tool_withheld echo"] {
+    for expected in ["definition_changed echo", "definition_removed extra", "tool_withheld up/echo"] {
         assert!(events.iter().any(|event| event == expected), "{expected}: {events:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bed::{UP, code, served};
 use serde_json::json;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use testkit::{FakeIdp, FakeUpstream, Setup, clock, eventually};
@@ -16,7 +17,7 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=3m,mode=0700", "portunus-test"])
+            .args(["-t", "tmpfs", "-o", "size=24m,mode=0700", "portunus-test"])
             .arg(folder.path())
             .output();
         if mounted.is_ok_and(|done| done.status.success()) {
@@ -33,10 +34,8 @@ impl SmallDisk {
     /// Leaves no room at all.
     fn fill(&self) -> PathBuf {
         let ballast = self.path().join("ballast");
-        let mut size = 0;
-        while std::fs::write(&ballast, vec![0; size]).is_ok() {
-            size += 4096;
-        }
+        let mut file = std::fs::File::create(&ballast).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
         ballast
     }
 }

@@ -62,7 +62,7 @@ async fn an_invisible_tool_answers_exactly_as_an_unknown_one() {
         bed.gateway
             .record()
             .iter()
-            .filter(|found| found.leaf.to_string().contains(name))
+            .filter(|found| found.leaf["kind"] == "denial" && found.leaf.to_string().contains(name))
             .map(|found| found.leaf.clone())
             .collect()
     };

@@ -74,7 +74,11 @@ async fn servers_come_and_go_and_the_others_do_not_notice() {
         bed.up.holding(1).await;
         bed.gateway.reload().await.unwrap();
         let caller = bed.gateway.caller(&bed.idp, "alice", "/servers/second/mcp");
-        served(&caller.call("echo", json!({"text": "new"})).await, "new");
+        let reply = testkit::eventually("the new server", || async {
+            let reply = caller.call("echo", json!({"text": "new"})).await;
+            reply.is_success().then_some(reply)
+        });
+        served(&reply.await, "new");
         bed.up.release();
     };
     let (held, ()) = tokio::join!(held, reload);
