@@ -67,25 +67,35 @@ fn roots(ground: &Ground) -> anyhow::Result<BTreeSet<PathBuf>> {
 /// Where a module lies.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Module {
-    /// `mod name;`
+    /// `mod name;`, under the folders of the inline modules around it.
     Named(String),
     /// `#[path = "…"] mod name;`, relative to the folder of the file.
     At(String),
 }
 
-/// The `mod name;` items of a file.
+/// The `mod name;` items of a formatted file, those inside of `mod name { … }` by their path.
 pub(super) fn modules(text: &str) -> Vec<Module> {
     let mut path = None;
+    let mut inline: Vec<(usize, &str)> = Vec::new();
     let mut found = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(given) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+    for line in text.lines() {
+        let item = line.trim_start();
+        let indent = line.len() - item.len();
+        if item.starts_with('}') && inline.last().is_some_and(|(opened, _)| *opened == indent) {
+            inline.pop();
+        }
+        if let Some(given) = item.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
             path = Some(given.to_owned());
             continue;
         }
         let item =
-            line.strip_prefix("pub").map_or(line, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
-        if let Some(name) = item.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
-            found.push(path.take().map_or_else(|| Module::Named(name.to_owned()), Module::At));
+            item.strip_prefix("pub").map_or(item, |rest| rest.trim_start_matches(|c| c != ' ').trim_start());
+        let Some(rest) = item.strip_prefix("mod ") else { continue };
+        if let Some(name) = rest.strip_suffix(" {") {
+            inline.push((indent, name));
+        } else if let Some(name) = rest.strip_suffix(';') {
+            let folders = inline.iter().map(|(_, folder)| format!("{folder}/")).collect::<String>();
+            found.push(path.take().map_or_else(|| Module::Named(folders + name), Module::At));
         }
     }
     found

@@ -47,9 +47,9 @@ fn a_room_without_a_row_and_a_row_without_a_room_are_named() {
 
 #[test]
 fn modules_are_found_whatever_their_visibility() {
-    let text = "mod one;\npub mod two;\npub(crate) mod three;\n    mod four;\nmod inline { }\n// mod five;\n\
+    let text = "mod one;\npub mod two;\npub(crate) mod three;\nmod inline {\n    mod four;\n}\n// mod five;\n\
                 #[path = \"../six.rs\"]\nmod six;\n";
-    let named = ["one", "two", "three", "four"].map(|name| Module::Named(name.into()));
+    let named = ["one", "two", "three", "inline/four"].map(|name| Module::Named(name.into()));
     let expected: Vec<_> = named.into_iter().chain([Module::At("../six.rs".into())]).collect();
     assert_eq!(modules(text), expected);
 }
