@@ -96,12 +96,12 @@ fn print(demo: &Demo, steps: &[Step], out: &mut Out) -> Result<(), Failure> {
     for step in steps {
         let mark = if step.passed { "ok  " } else { "FAIL" };
         out.line(format!(
-            "  {mark} {:<46} {:<22} {}",
+            "  {mark} {:<56} {:<22} {}",
             step.what,
             step.outcome,
             step.record.as_deref().unwrap_or("")
         ))?;
-        out.line(format!("       {}", step.text))?;
+        out.line(format!("       {}", step.text.lines().next().unwrap_or_default()))?;
     }
     let config = demo.config().display();
     out.line(format!("\nendpoint {}", demo.url()))?;
