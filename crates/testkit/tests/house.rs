@@ -24,6 +24,7 @@ mod house {
     mod killed;
     mod lists;
     mod matrix;
+    mod questions;
     mod reload;
     mod sessions;
 }

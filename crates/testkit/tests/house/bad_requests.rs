@@ -242,7 +242,7 @@ async fn a_name_that_is_no_text_is_refused() {
 }
 
 #[tokio::test]
-async fn numbers_that_cannot_be_judged_exactly_are_denied() {
+async fn a_number_beyond_exactness_is_refused() {
     let forbids = r#"@id("small") forbid (principal, action == Action::"up/write", resource)
         when { context.args has amount && context.args.amount > 10 };"#;
     let bed = bed_with(|setup| setup.policy("small", forbids)).await;

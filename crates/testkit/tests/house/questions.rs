@@ -1,0 +1,73 @@
+//! Calls that wait for their caller (MCP 2026-07-28, basic/patterns/mrtr): the state between two legs is sealed.
+
+use super::bed::{Bed, UP, bed_where, code};
+use serde_json::{Value, json};
+use testkit::{Act, Caller, Reply};
+
+/// A server that asks before it acts, and keeps its own state with the client.
+async fn asking() -> Bed {
+    let question = json!({
+        "resultType": "input_required", "requestState": "the-servers-own-state",
+        "inputRequests": {"sure": {"method": "elicitation/create", "params": {
+            "message": "sure?", "requestedSchema": {"type": "object", "properties": {}},
+        }}},
+    });
+    bed_where("ask", Act::Answer(question), |setup| setup).await
+}
+
+fn asker(bed: &Bed, user: &str) -> Caller {
+    bed.caller(user).capable_of(json!({"elicitation": {}}))
+}
+
+async fn leg(caller: &Caller, tool: &str, arguments: Value, state: &str) -> Reply {
+    let answers = json!({"sure": {"action": "accept", "content": {}}});
+    let params =
+        json!({"name": tool, "arguments": arguments, "requestState": state, "inputResponses": answers});
+    caller.ask("tools/call", params).await
+}
+
+#[tokio::test]
+async fn a_question_of_the_server_and_its_answer_go_through() {
+    let bed = asking().await;
+    let caller = asker(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    assert!(first["inputRequests"].as_object().is_some_and(|requests| requests.len() == 1), "{first}");
+    let state = first["requestState"].as_str().unwrap();
+    assert!(!state.contains("the-servers-own-state"), "{state}");
+    let second = leg(&caller, "ask", json!({"text": "a"}), state).await;
+    assert_eq!(second.result()["resultType"], "input_required", "{}", second.text());
+    let sent = bed.up.calls().pop().unwrap();
+    assert_eq!(sent["params"]["requestState"], "the-servers-own-state", "{sent}");
+    assert_eq!(sent["params"]["inputResponses"]["sure"]["action"], "accept", "{sent}");
+    // Both legs are one call on record.
+    let calls: Vec<Value> =
+        bed.gateway.record_of("ask").iter().map(|found| found.leaf["call"].clone()).collect();
+    assert!(calls.iter().all(|call| *call == calls[0]), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_forged_or_foreign_request_state_is_refused() {
+    let bed = asking().await;
+    let caller = asker(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    let state = first["requestState"].as_str().unwrap().to_owned();
+    let mut changed = state.clone().into_bytes();
+    let middle = changed.len() / 2;
+    changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    let mallory = asker(&bed, "mallory");
+    let same = json!({"text": "a"});
+    for (name, reply) in [
+        ("made up", leg(&caller, "ask", same.clone(), "the-servers-own-state").await),
+        ("changed", leg(&caller, "ask", same.clone(), &changed).await),
+        ("somebody else's", leg(&mallory, "ask", same.clone(), &state).await),
+        ("of other arguments", leg(&caller, "ask", json!({"text": "b"}), &state).await),
+        ("of another tool", leg(&caller, "write", same.clone(), &state).await),
+    ] {
+        assert!(!reply.is_success(), "{name}: {}", reply.text());
+        assert_eq!(code(&reply), "PTN-1013", "{name}: {}", reply.text());
+    }
+    assert_eq!(bed.up.calls().len(), 1, "only the first leg was sent from {UP}");
+    bed.bystander_is_served().await;
+}
