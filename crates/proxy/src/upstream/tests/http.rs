@@ -251,10 +251,8 @@ async fn bad_answers_are_refused() {
 #[tokio::test]
 async fn an_answer_of_100_mb_is_refused_before_it_is_read() {
     let (fake, upstreams) = one(bad(|_| Say::Huge(100 << 20))).await;
-    let start = stopwatch();
     let text = answer(&upstreams, call("s", MODERN)).await;
     assert!(text.contains("longer than"), "{text}");
-    assert!(start() < Duration::from_secs(5));
     fake.wait_abandoned().await;
 }
 
@@ -287,8 +285,11 @@ async fn the_deadline_holds_whatever_the_progress() {
             _ => Say::Events(vec![progress(seen)], Then::Silence),
         }))
         .await;
+        let mut first = call("s", MODERN);
+        first.method = Method::PromptsGet;
+        assert_eq!(answer(&upstreams, first).await, DONE);
         let mut out = call("s", MODERN);
-        out.deadline = Duration::from_millis(300);
+        out.deadline = Duration::from_millis(500);
         out.progress = Some(Id::Text("t".into()));
         let text = answer(&upstreams, out).await;
         assert!(text.starts_with("PTN-4003") && text.ends_with("(Unknown)"), "{text}");
@@ -308,7 +309,8 @@ async fn a_hanging_server_does_not_delay_another() {
     hanging.wait(|_| true).await;
     let start = stopwatch();
     assert_eq!(answer(&upstreams, call("good", MODERN)).await, DONE);
-    assert!(start() < Duration::from_secs(2));
+    // The others wait for 20 s.
+    assert!(start() < Duration::from_secs(10));
 }
 
 #[tokio::test]
@@ -360,8 +362,11 @@ async fn dropping_a_call_withdraws_it() {
     // Also before anything came back.
     let (fake, upstreams) =
         one(|seen| if seen.method() == "tools/call" { Say::Hang } else { older(seen) }).await;
-    let call = tokio::time::timeout(Duration::from_millis(200), upstreams.exchange(call("s", OLDER)));
-    assert!(call.await.is_err());
+    let upstreams = Arc::new(upstreams);
+    let own = Arc::clone(&upstreams);
+    let waiting = tokio::spawn(async move { own.exchange(call("s", OLDER)).await.is_ok() });
+    fake.wait(|seen| seen.method() == "tools/call").await;
+    waiting.abort();
     fake.wait(|seen| seen.method() == "notifications/cancelled").await;
     // A stateless server sees the stream closed, and nothing else.
     let (fake, upstreams) = one(bad(|_| Say::Events(vec![], Then::Silence))).await;

@@ -245,9 +245,11 @@ async fn a_log_line_on_the_wrong_stream_is_no_fault() {
 async fn a_hanging_child_holds_a_call_until_its_deadline_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("told");
-    let cases = format!(r#"*'"tools/call"'*) ;; *cancelled*) echo "$line" > {} ;;"#, told.display());
+    let cases = format!(r#"*'"tools/call"'*hang*) ;; *cancelled*) echo "$line" > {} ;;"#, told.display());
     let upstreams = one(&server(&cases));
+    assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"content":[]}"#);
     let mut out = call("s", OLDER);
+    out.params = raw(r#"{"name":"hang"}"#).members();
     out.deadline = Duration::from_millis(500);
     let text = answer(&upstreams, out).await;
     assert!(text.starts_with("PTN-4003") && text.ends_with("(Unknown)"), "{text}");
