@@ -54,7 +54,7 @@ impl Issuer {
         .to_string()
     }
 
-    /// A token for `audience`, good for a day. Tokens of equal audience and different `serial` have equal length.
+    /// A token for `audience`, good for half a day. Tokens of equal audience and different `serial` have equal length.
     ///
     /// # Errors
     /// When signing fails.
@@ -63,7 +63,7 @@ impl Issuer {
         let claims = serde_json::json!({
             "iss": self.url, "aud": audience, "sub": "alice", "client_id": "bench-client", "tenant": "acme",
             "roles": ["analyst", "reader"], "groups": ["staff"], "scope": "mcp",
-            "iat": now.seconds() - 5, "exp": now.seconds() + 86_400, "jti": format!("{serial:010}"),
+            "iat": now.seconds() - 5, "exp": now.seconds() + 43_200, "jti": format!("{serial:010}"),
         })
         .to_string();
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
