@@ -9,24 +9,29 @@ mod arguments;
 mod tests;
 
 use crate::condition::Reads;
+use crate::constants::Constants;
 use crate::environment::Clockwork;
 use crate::number::decimal_text;
 use crate::schema::{Record, Type};
+use crate::subject::Subject;
 use crate::{Environment, Zone};
 use cedar_policy::RestrictedExpression;
 use cedar_policy_core::ast::{Context, Value, ValueKind};
 use cedar_policy_core::evaluator::RestrictedEvaluator;
 use cedar_policy_core::extensions::Extensions;
+use std::net::IpAddr;
 
 /// What to put into the context.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     args: Option<Vec<(Box<str>, Want)>>,
-    time: bool,
+    time: Option<Vec<TimeField>>,
     network: bool,
     plan: bool,
     conversation: bool,
     granted: bool,
+    /// Constants of the conditions.
+    constants: Constants,
 }
 
 /// What to read of one argument.
@@ -48,6 +53,11 @@ enum Kind {
     Record(Vec<(Box<str>, Want)>),
 }
 
+/// An address as Cedar sees it.
+pub(crate) fn address(ip: IpAddr) -> Result<Value, Unrepresentable> {
+    extension(RestrictedExpression::new_ip(ip.to_string()), "/network/ip")
+}
+
 /// An argument that a rule reads has no exact value of its declared type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unrepresentable {
@@ -66,12 +76,28 @@ impl Wanted {
                 (false, Some(args)) => Some(fields(args, arguments)),
                 (false, None) => None,
             },
-            time: has("time"),
+            time: match (reads.whole, reads.inner.get("time")) {
+                (true, _) => Some(TimeField::ALL.to_vec()),
+                (false, Some(time)) if time.whole => Some(TimeField::ALL.to_vec()),
+                (false, Some(time)) => Some(
+                    TimeField::ALL
+                        .into_iter()
+                        .filter(|field| time.inner.contains_key(field.name()))
+                        .collect(),
+                ),
+                (false, None) => None,
+            },
             network: has("network"),
             plan: has("plan"),
             conversation: has("conversation"),
             granted: has("granted"),
+            constants: Constants::default(),
         }
+    }
+
+    /// The same with constants on top.
+    pub(crate) fn with(self, constants: Constants) -> Self {
+        Self { constants, ..self }
     }
 
     /// Builds the context.
@@ -80,8 +106,10 @@ impl Wanted {
         arguments: &[u8],
         environment: &Environment<'_>,
         zone: &Zone,
+        subject: &Subject,
     ) -> Result<Context, Unrepresentable> {
-        let mut root: Vec<(&str, Value)> = Vec::with_capacity(6);
+        let mut root: Vec<(&str, Value)> = Vec::with_capacity(8);
+        root.extend(self.constants.iter());
         if let Some(fields) = &self.args {
             // Nothing to read needs no parsing.
             let args = if fields.is_empty() {
@@ -91,23 +119,16 @@ impl Wanted {
             };
             root.push(("args", args));
         }
-        if self.time {
+        if let Some(fields) = &self.time {
             let time = Clockwork::at(environment.now, zone);
-            root.push((
-                "time",
-                record([
-                    ("now", extension(RestrictedExpression::new_datetime(&time.instant), "/time/now")?),
-                    ("hour", Value::from(time.hour)),
-                    ("minute", Value::from(time.minute)),
-                    ("weekday", Value::from(time.weekday)),
-                    ("date", Value::from(time.date.as_str())),
-                    ("zone", Value::from(time.zone)),
-                ]),
-            ));
+            let mut values = Vec::with_capacity(fields.len());
+            for field in fields {
+                values.push((field.name(), time.value(*field)?));
+            }
+            root.push(("time", record(values)));
         }
         if self.network {
-            let ip = RestrictedExpression::new_ip(environment.ip.to_string());
-            root.push(("network", record([("ip", extension(ip, "/network/ip")?)])));
+            root.push(("network", record([("ip", subject.address(environment.ip)?)])));
         }
         if self.plan {
             let mut plan = vec![("strategy", Value::from(environment.plan.strategy))];
@@ -125,6 +146,45 @@ impl Wanted {
             ValueKind::Record(fields) => Ok(Context::Value(fields)),
             ValueKind::Lit(_) | ValueKind::Set(_) | ValueKind::ExtensionValue(_) => Ok(Context::empty()),
         }
+    }
+}
+
+/// One attribute of `context.time`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeField {
+    Now,
+    Hour,
+    Minute,
+    Weekday,
+    Date,
+    Zone,
+}
+
+impl TimeField {
+    const ALL: [Self; 6] = [Self::Now, Self::Hour, Self::Minute, Self::Weekday, Self::Date, Self::Zone];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Hour => "hour",
+            Self::Minute => "minute",
+            Self::Weekday => "weekday",
+            Self::Date => "date",
+            Self::Zone => "zone",
+        }
+    }
+}
+
+impl Clockwork<'_> {
+    fn value(&self, field: TimeField) -> Result<Value, Unrepresentable> {
+        Ok(match field {
+            TimeField::Now => extension(RestrictedExpression::new_datetime(self.instant()), "/time/now")?,
+            TimeField::Hour => Value::from(self.hour()),
+            TimeField::Minute => Value::from(self.minute()),
+            TimeField::Weekday => Value::from(self.weekday()),
+            TimeField::Date => Value::from(self.date()),
+            TimeField::Zone => Value::from(self.zone),
+        })
     }
 }
 
@@ -165,13 +225,17 @@ fn record<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
 
 fn decimal(ten_thousandths: i64) -> Option<Value> {
     let text = RestrictedExpression::new_decimal(decimal_text(ten_thousandths));
-    extension(text, "").ok()
+    value(text)
 }
 
-/// Has Cedar make one of its own values. It refuses none that this crate writes; if it did, the call is denied.
-fn extension(expression: RestrictedExpression, pointer: &str) -> Result<Value, Unrepresentable> {
+/// Has Cedar make one of its own values; `None` if it refuses.
+pub(crate) fn value(expression: RestrictedExpression) -> Option<Value> {
     let expression: &cedar_policy_core::ast::RestrictedExpr = expression.as_ref();
-    RestrictedEvaluator::new(Extensions::all_available())
-        .interpret(expression.as_borrowed())
-        .map_err(|_| Unrepresentable { pointer: pointer.to_owned(), reason: "Cedar has no such value" })
+    RestrictedEvaluator::new(Extensions::all_available()).interpret(expression.as_borrowed()).ok()
+}
+
+/// Cedar refuses no value that this crate writes; if it did, the call is denied.
+fn extension(expression: RestrictedExpression, pointer: &str) -> Result<Value, Unrepresentable> {
+    value(expression)
+        .ok_or_else(|| Unrepresentable { pointer: pointer.to_owned(), reason: "Cedar has no such value" })
 }

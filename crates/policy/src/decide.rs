@@ -83,7 +83,7 @@ pub(crate) fn decide(
     if parts.open.is_empty() {
         return tally.decision();
     }
-    let context = match parts.wanted.build(arguments, environment, zone) {
+    let context = match parts.wanted.build(arguments, environment, zone, subject) {
         Ok(context) => context,
         Err(Unrepresentable { pointer, reason }) if !tally.forbids() => {
             return deny(DenyReason::Unrepresentable { pointer, reason });

@@ -59,36 +59,45 @@ impl Zone {
 
 /// One moment as `context.time` shows it.
 pub(crate) struct Clockwork<'a> {
-    /// RFC 3339 in UTC with milliseconds.
-    pub(crate) instant: String,
-    /// 0 to 23.
-    pub(crate) hour: i64,
-    /// 0 to 59.
-    pub(crate) minute: i64,
-    /// Monday is 1, Sunday is 7 (ISO 8601).
-    pub(crate) weekday: i64,
-    /// `2026-11-21`.
-    pub(crate) date: String,
+    now: Timestamp,
+    civil: jiff::civil::DateTime,
     /// The zone's IANA name.
     pub(crate) zone: &'a str,
 }
 
 impl<'a> Clockwork<'a> {
     pub(crate) fn at(now: Timestamp, zone: &'a Zone) -> Self {
-        // Outside the years of jiff (-9999 to 9999) the nearest end stands in; Cedar's datetime is as wide.
+        // Outside the years of jiff (-9999 to 9999) the nearest end stands in; Cedar's datetime is narrower.
         let moment = jiff::Timestamp::from_millisecond(now.0).unwrap_or(if now.0 < 0 {
             jiff::Timestamp::MIN
         } else {
             jiff::Timestamp::MAX
         });
-        let civil = zone.0.to_datetime(moment);
-        Self {
-            instant: now.to_string(),
-            hour: civil.hour().into(),
-            minute: civil.minute().into(),
-            weekday: civil.weekday().to_monday_one_offset().into(),
-            date: civil.date().to_string(),
-            zone: zone.name(),
-        }
+        Self { now, civil: zone.0.to_datetime(moment), zone: zone.name() }
+    }
+
+    /// RFC 3339 in UTC with milliseconds.
+    pub(crate) fn instant(&self) -> String {
+        self.now.to_string()
+    }
+
+    /// 0 to 23.
+    pub(crate) fn hour(&self) -> i64 {
+        self.civil.hour().into()
+    }
+
+    /// 0 to 59.
+    pub(crate) fn minute(&self) -> i64 {
+        self.civil.minute().into()
+    }
+
+    /// Monday is 1, Sunday is 7 (ISO 8601).
+    pub(crate) fn weekday(&self) -> i64 {
+        self.civil.weekday().to_monday_one_offset().into()
+    }
+
+    /// `2026-11-21`.
+    pub(crate) fn date(&self) -> String {
+        self.civil.date().to_string()
     }
 }

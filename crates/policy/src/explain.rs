@@ -131,6 +131,7 @@ impl Trier<'_> {
             self.arguments,
             self.environment,
             self.zone,
+            self.subject,
         ) {
             Ok(context) => self.evaluate(rule, context, &mut clauses),
             Err(Unrepresentable { pointer, reason }) => {

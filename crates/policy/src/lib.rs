@@ -9,6 +9,7 @@
 // In the order a value meets them: texts and shapes become a revision, a revision judges.
 mod action;
 mod condition;
+mod constants;
 mod context;
 mod decide;
 mod environment;

@@ -3,6 +3,7 @@
 
 use crate::action::Slice;
 use crate::condition::{Atom, Outcomes, Reads, Rest, reads_var};
+use crate::constants::Constants;
 use crate::context::Wanted;
 use crate::rule::Rule;
 use crate::subject::Subject;
@@ -72,11 +73,20 @@ impl Parts {
                 Rest::Open(expr) => {
                     reads.add(&expr);
                     dereferences |= names_entities(&expr);
-                    open.push((Arc::clone(rule), expr.as_ref().clone().into()));
+                    open.push((Arc::clone(rule), expr));
                 }
             }
         }
-        Self { settled, open, wanted: Wanted::of(&reads, &slice.arguments), dereferences }
+        let mut constants = Constants::default();
+        let open = open
+            .into_iter()
+            .map(|(rule, expr)| {
+                let lifted = if reads.whole { expr } else { constants.lift(&expr) };
+                (rule, Arc::unwrap_or_clone(lifted).into())
+            })
+            .collect();
+        let wanted = Wanted::of(&reads, &slice.arguments).with(constants);
+        Self { settled, open, wanted, dereferences }
     }
 }
 

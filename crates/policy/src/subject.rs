@@ -2,6 +2,7 @@
 
 use crate::action::{Kind, Slice, uid};
 use crate::condition::{Atom, Outcomes};
+use crate::context::{self, Unrepresentable};
 use crate::decide::holds;
 use crate::standing::Standing;
 use cedar_policy_core::ast::{Context, Entity, EntityUID, EntityUIDEntry, PartialValue, Request, Value};
@@ -11,6 +12,7 @@ use cedar_policy_core::extensions::Extensions;
 use model::{Principal, PrincipalKey};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A principal as Cedar entities, with what was already worked out about it. Share it: the more requests use
@@ -19,6 +21,8 @@ pub struct Subject {
     pub(crate) uid: Arc<EntityUID>,
     entity: Arc<Entity>,
     memory: Mutex<Memory>,
+    /// The address it called from last.
+    address: Mutex<Option<(IpAddr, Value)>>,
 }
 
 /// What was worked out. Everything in it can be worked out again.
@@ -57,7 +61,25 @@ impl Subject {
             HashSet::new(),
             [],
         );
-        Self { uid: Arc::new(uid), entity: Arc::new(entity), memory: Mutex::default() }
+        Self {
+            uid: Arc::new(uid),
+            entity: Arc::new(entity),
+            memory: Mutex::default(),
+            address: Mutex::default(),
+        }
+    }
+
+    /// `ip` as Cedar sees it, made once as long as the subject stays where it is.
+    pub(crate) fn address(&self, ip: IpAddr) -> Result<Value, Unrepresentable> {
+        let mut known = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((from, value)) = &*known
+            && *from == ip
+        {
+            return Ok(value.clone());
+        }
+        let value = context::address(ip)?;
+        *known = Some((ip, value.clone()));
+        Ok(value)
     }
 
     /// The standing of this subject towards `slice`, worked out once.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::condition::Reads;
 use crate::schema::arguments_of;
-use crate::tests::{RICH, moment};
+use crate::tests::{RICH, alice, moment};
 
 fn build(reads: &[&str], arguments: &str) -> Result<String, Unrepresentable> {
     let types = arguments_of(&serde_json::from_str(RICH).unwrap()).record;
@@ -17,7 +17,12 @@ fn build(reads: &[&str], arguments: &str) -> Result<String, Unrepresentable> {
             }
         }
     }
-    let context = Wanted::of(&tree, &types).build(arguments.as_bytes(), &moment(), &Zone::utc())?;
+    let context = Wanted::of(&tree, &types).build(
+        arguments.as_bytes(),
+        &moment(),
+        &Zone::utc(),
+        &Subject::of(&alice()),
+    )?;
     Ok(context.to_string())
 }
 

@@ -187,3 +187,20 @@ fn principals_alike_share_what_was_worked_out() {
     }
     assert!(!Arc::ptr_eq(&first, &subjects.of(alice().key(), &alice())));
 }
+
+#[test]
+fn constants_are_made_once_and_cannot_be_named() {
+    let revision = compile(
+        r##"@id("in") permit (principal, action == Action::"s/t", resource) when { context.network.ip.isInRange(ip("10.0.0.0/8")) && ["a", "b"].contains(context.args.id) };
+        @id("named") forbid (principal, action == Action::"s/t", resource) when { context has "#0" };
+        @id("whole") forbid (principal, action == Action::"s/t", resource) when { (if context.time.hour > 30 then context.args else context.args) has "#0" };"##,
+        &[tool("s", "t", Impact::Read, RICH)],
+    );
+    let subject = Subject::of(&alice());
+    let action = find(&revision, "s/t");
+    for (ip, expect) in [("10.9.9.9", "permit: in"), ("192.0.2.1", "no permit"), ("10.9.9.9", "permit: in")] {
+        let environment = Environment { ip: ip.parse().unwrap(), ..moment() };
+        let decision = revision.decide(&subject, &action, br#"{"id":"b"}"#, &environment);
+        assert_eq!(short(&decision), expect, "{ip}");
+    }
+}
