@@ -19,6 +19,7 @@ mod exchange;
 mod fault;
 mod line;
 mod link;
+mod loudness;
 mod probe;
 mod ring;
 mod route;

@@ -8,7 +8,7 @@ use super::{Outbound, Shared, envelope};
 use bytes::Bytes;
 use protocol::meta::LogLevel;
 use protocol::{Edit, Era, Id, Members, Message, Method, Notification, Outcome, Raw, Request, Response};
-use protocol::{RpcError, Version, bridge, frame, reply};
+use protocol::{RpcError, Version, bridge, frame, reply, view};
 
 /// Both ends of one call.
 pub(super) struct Dialect {
@@ -146,10 +146,7 @@ impl Dialect {
         let method = notification.method.known();
         match method {
             Some(Method::Progress) => self.progressed(notification),
-            // A stateless client hears log messages of a request only if that request asked for them.
-            Some(Method::Message) if self.client.era() == Era::Stateless && self.log_level.is_none() => {
-                Heard::Nothing
-            }
+            Some(Method::Message) if !self.wants(&notification) => Heard::Nothing,
             Some(
                 Method::ToolsListChanged
                 | Method::PromptsListChanged
@@ -160,6 +157,15 @@ impl Dialect {
             // Withdraws a question of the server; nobody was asked across eras.
             Some(Method::Cancelled) if self.server.era() != self.client.era() => Heard::Nothing,
             _ => Heard::Notification(notification),
+        }
+    }
+
+    /// Whether a log message is loud enough. A stateless client hears none unless its request asked for them.
+    fn wants(&self, message: &Notification) -> bool {
+        match (self.log_level, view::level(message.params.as_ref())) {
+            (Some(wanted), Ok(level)) => level >= wanted,
+            (Some(_), Err(_)) => true,
+            (None, _) => self.client.era() == Era::Session,
         }
     }
 

@@ -4,6 +4,7 @@ use super::child::{self, Child};
 use super::era::{self, Eras, Known, Probed};
 use super::fault::{Sent, UpstreamError};
 use super::line::{LineError, Lines};
+use super::loudness::Loudness;
 use super::ring::Ring;
 use super::route::{Calls, Heard, Step};
 use super::session::{initialize, initialized, own_info};
@@ -11,6 +12,7 @@ use super::slots::Held;
 use super::{Outbound, Shared, envelope};
 use crate::config::server::StdioServer;
 use bytes::Bytes;
+use protocol::meta::LogLevel;
 use protocol::{Bounds, Era, Members, Message, Method, Raw, Response, Version, frame};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub(super) struct Link {
     pub(super) version: Version,
     /// The result of `server/discover` or `initialize`.
     pub(super) document: Members,
+    loudness: Loudness,
     started: u64,
 }
 
@@ -65,7 +68,8 @@ pub(super) async fn open(
     match opened {
         Ok((version, document)) => {
             let Pipe { out, calls } = pipe;
-            Ok(Link { out, calls, version, document, started })
+            let loudness = Loudness::of(&document);
+            Ok(Link { out, calls, version, document, loudness, started })
         }
         // Before its first call a child has seen no arguments, so its last words are safe to show.
         Err(error) => Err(match stderr.last_line() {
@@ -186,6 +190,15 @@ impl Link {
             return Err(gone(self.calls.closed().unwrap_or_else(|| "its process ended".into())));
         }
         Ok(call)
+    }
+
+    /// Lets the server log as much as this call wants. A server that will not is not pressed.
+    pub(super) async fn log(self: &Arc<Self>, level: Option<LogLevel>, shared: &Shared) {
+        if let Some((id, request)) = self.loudness.raise(level, || shared.fresh_id())
+            && let Ok(mut asked) = self.call(id, request).await
+        {
+            let _ = tokio::time::timeout(SILENCE, asked.next()).await;
+        }
     }
 
     /// The server's own `serverInfo`, as a session server says it.

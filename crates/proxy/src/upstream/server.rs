@@ -200,6 +200,7 @@ impl Server {
             Err(error) if self.eras.spoken() == before => return Err(error),
             Err(error) => return Ok(Turn::Again(Some(error))),
         };
+        held.session.log(out.log_level, &self.shared).await;
         let (version, info) = (held.session.version, held.session.server_info());
         let dialect = Dialect::new(&self.shared, out, version, info, true)?;
         match call::send(door, Some(held.clone()), &dialect, out, &[], sent).await {
@@ -320,6 +321,9 @@ impl Server {
             Err(error) if self.eras.spoken() == before => return Err(error),
             Err(error) => return Ok(Turn::Again(Some(error))),
         };
+        if era == Era::Session && !server.shared {
+            link.log(out.log_level, &self.shared).await;
+        }
         let dialect = Dialect::new(&self.shared, out, link.version, link.server_info(), !server.shared)?;
         let request = dialect.request(out);
         sent.store(true, Ordering::Relaxed);

@@ -7,12 +7,14 @@ use super::ear;
 use super::era::{Eras, Known};
 use super::errand::Errands;
 use super::fault::UpstreamError;
+use super::loudness::Loudness;
 use super::slots::Held;
 use super::{Outbound, Shared};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::ServerName;
 use protocol::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use protocol::meta::LogLevel;
 use protocol::{Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version, frame};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +28,7 @@ pub(super) struct Session {
     pub(super) version: Version,
     /// The result of `initialize`.
     pub(super) document: Members,
+    loudness: Loudness,
     lost: AtomicBool,
     ear: Mutex<Ear>,
     errands: Errands,
@@ -80,6 +83,7 @@ pub(super) async fn open(
         door: Arc::clone(door),
         headers,
         version,
+        loudness: Loudness::of(&document),
         document,
         lost: AtomicBool::new(false),
         ear: Mutex::default(),
@@ -184,6 +188,15 @@ impl Session {
         match self.door.post(self.headers.clone(), message, false).await? {
             Reply::Accepted | Reply::Json(..) | Reply::Stream(..) => Ok(()),
             Reply::Refused(status, _) => Err(refused(status)),
+        }
+    }
+
+    /// Lets the server log as much as this call wants. A server that will not is not pressed.
+    pub(super) async fn log(&self, level: Option<LogLevel>, shared: &Shared) {
+        if let Some((_, request)) = self.loudness.raise(level, || shared.fresh_id())
+            && let Err(error) = self.post(request).await
+        {
+            tracing::debug!(server = %self.server, error = %error.detail(), "it takes no log level");
         }
     }
 

@@ -336,6 +336,44 @@ async fn progress_tokens_are_fresh_and_mapped_back() {
 }
 
 #[tokio::test]
+async fn a_call_hears_the_log_that_it_asked_for() {
+    let logs = |seen: &Seen| match seen.method() {
+        "initialize" => {
+            let document =
+                r#"{"protocolVersion":"2025-06-18","capabilities":{"logging":{}},"serverInfo":{}}"#;
+            json(seen.result(document))
+        }
+        "tools/call" => {
+            let log = |level| {
+                data(&format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{level}","data":1}}}}"#
+                ))
+            };
+            Say::Events(vec![log("info"), log("error"), data(&seen.result("{}"))], Then::End)
+        }
+        "notifications/initialized" => Say::Whole(202, "", vec![], String::new()),
+        "logging/setLevel" => json(seen.result("{}")),
+        _ => older(seen),
+    };
+    for version in [MODERN, OLDER] {
+        let (fake, upstreams) = one(logs).await;
+        let mut heard = Vec::new();
+        for level in [None, Some(LogLevel::Warning), Some(LogLevel::Warning), Some(LogLevel::Debug)] {
+            let mut out = call("s", version);
+            out.log_level = level;
+            let (mut exchange, mut count) = (upstreams.exchange(out).await.unwrap(), 0);
+            while let Inbound::Notification(_) = exchange.next().await.unwrap() {
+                count += 1;
+            }
+            heard.push(count);
+        }
+        let unasked = if version == MODERN { 0 } else { 2 };
+        assert_eq!(heard, [unasked, 1, 1, 2]);
+        assert_eq!(fake.count("logging/setLevel"), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_serves_one_call_after_another() {
     let (fake, upstreams) = one(bad(|seen| Say::Events(vec![data(&seen.result(DONE))], Then::End))).await;
     for _ in 0..5 {
