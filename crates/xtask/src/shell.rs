@@ -27,6 +27,18 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a program and keeps its output to itself, unless it fails.
+pub(crate) fn quietly(command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("starting {name}"))?;
+    if !output.status.success() {
+        say(&String::from_utf8_lossy(&output.stdout));
+        complain(&String::from_utf8_lossy(&output.stderr));
+        bail!("{name} ended with {}", output.status);
+    }
+    Ok(())
+}
+
 /// Whether a program is there and answers with exit code 0.
 pub(crate) fn answers(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     let mut command = command(program);

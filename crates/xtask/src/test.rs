@@ -2,7 +2,7 @@
 //!
 //! A step that fails does not keep the later ones from running; the last line counts both.
 
-mod install;
+pub(crate) mod install;
 mod peers;
 
 use std::time::Instant;
@@ -31,7 +31,7 @@ struct Step {
 }
 
 /// The steps in their order: the quick ones that fail often come first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", about: "rustfmt agrees", run: fmt },
     Step { name: "clippy", about: "no lint, in any target", run: clippy },
     Step { name: "build", about: "every target builds", run: build },
@@ -39,6 +39,7 @@ const STEPS: [Step; 9] = [
     Step { name: "docs", about: "no broken link in the API's documentation", run: docs },
     Step { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
     Step { name: "tidy", about: "the house is as its documents say", run: tidy::run },
+    Step { name: "demo", about: "the demo's self-test, on real servers too", run: demo },
     Step { name: "conformance", about: "the official MCP conformance suite", run: peers::conformance },
     Step {
         name: "interop",
@@ -110,6 +111,11 @@ fn rust(ground: &Ground) -> anyhow::Result<()> {
 fn docs(ground: &Ground) -> anyhow::Result<()> {
     let doc = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
     shell::run(shell::command("cargo").args(doc).env("RUSTDOCFLAGS", "-D warnings").current_dir(&ground.root))
+}
+
+fn demo(ground: &Ground) -> anyhow::Result<()> {
+    build(ground)?;
+    crate::demo::check(ground)
 }
 
 fn deny(ground: &Ground) -> anyhow::Result<()> {

@@ -77,7 +77,7 @@ pub(super) fn with_cached_programs(ground: &Ground, program: &str) -> Command {
 }
 
 /// The npm packages of `interop/package.json`, and the Node they come with.
-pub(super) fn npm(ground: &Ground) -> anyhow::Result<PathBuf> {
+pub(crate) fn npm(ground: &Ground) -> anyhow::Result<PathBuf> {
     packages()?;
     let source = ground.root.join("interop");
     let files = [source.join("package.json"), source.join("package-lock.json"), source.join(".npmrc")];
@@ -91,7 +91,7 @@ pub(super) fn npm(ground: &Ground) -> anyhow::Result<PathBuf> {
 }
 
 /// A virtual environment for each of `interop/requirements-*.txt`, side by side.
-pub(super) fn python(ground: &Ground) -> anyhow::Result<PathBuf> {
+pub(crate) fn python(ground: &Ground) -> anyhow::Result<PathBuf> {
     packages()?;
     let names = ["mcp1", "mcp2", "fastmcp", "servers"];
     let files = names.map(|name| ground.root.join(format!("interop/requirements-{name}.txt")));
