@@ -82,8 +82,8 @@ codes! {
         "The token is malformed, expired, revoked, signed by an unknown key, of another type, from another issuer, or for another audience.",
         "Sign in again for this endpoint's resource.";
     ISSUER_UNAVAILABLE = 2003: "issuer unavailable",
-        "The issuer's keys could not be fetched and none are remembered.",
-        "Check the issuer and the way to it; `portunus check` prints the addresses used.";
+        "The issuer's keys could not be fetched and none are remembered, or the list of revoked tokens could not be read for too long.",
+        "Check the issuer, the way to it, and `revoked_tokens_file`; `/readyz` names what is missing.";
     SCOPE_MISSING = 2004: "scope missing",
         "The token lacks a scope that this endpoint requires.",
         "Sign in again with the scopes that the `WWW-Authenticate` header names.";
@@ -104,7 +104,7 @@ codes! {
         "The call may have taken effect: check before repeating it, or raise the server's `timeout`.";
     CREDENTIAL_UNAVAILABLE = 4004: "credential unavailable",
         "The credential that the server needs could not be read from where the configuration says it is.",
-        "Check the reference under the server's `credential`; the log names it. The call was not sent.";
+        "Check the references under the server's `http.headers` or `stdio.env`; the record names the one that failed. The call was not sent.";
     RECORD_UNAVAILABLE = 5001: "record unavailable",
         "The call cannot be written to the record, so it is refused.",
         "Free disk space or mend the disk under `data_dir`; `/readyz` turns green by itself.";

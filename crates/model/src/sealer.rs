@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn opens_only_what_was_sealed_for_the_same_purpose() {
         let dice = SeededDice::new(7);
-        let key = |id| SealingKey::new(id, &Secret::new(vec![id as u8; 32])).unwrap();
+        let key = |id: u8| SealingKey::new(id.into(), &Secret::new(vec![id; 32])).unwrap();
         let sealer = Sealer::new(vec![key(2), key(1)]).unwrap();
         let old = Sealer::new(vec![key(1)]).unwrap();
         let text = old.seal("session", b"hello", &dice).unwrap();

@@ -134,7 +134,7 @@ fn call(
     let Request { id, method, params, .. } = request;
     trail.id = Some(id.clone());
     trail.method = method.known();
-    let (client, meta) = match understand(house, &mut trail, &headers, &method, params.as_ref()) {
+    let (client, mut meta) = match understand(house, &mut trail, &headers, &method, params.as_ref()) {
         Ok(understood) => understood,
         Err(refusal) => return Err(Stop::refused(trail, *refusal)),
     };
@@ -154,6 +154,7 @@ fn call(
         let status = if client.session.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
         return Err(Stop::refused(trail, refusal.status(status)));
     };
+    trace(&mut meta, &headers);
     group(&mut trail, house, &state, &client, Some(&meta));
     trail.mark(house, Stage::Admit);
     Ok(Call { trail, state, caller, headers, client, method, id, params, meta })
@@ -216,6 +217,17 @@ fn group(trail: &mut Trail, house: &House, state: &State, client: &Client, meta:
         (house.inferred.touch(principal, key.0, trail.at, idle), Source::Inferred)
     };
     trail.conversation = Some(Conversation { id, source });
+}
+
+/// The trace context of the request's headers counts where `_meta` has none (W3C Trace Context §3.2).
+fn trace(meta: &mut RequestMeta, headers: &HeaderMap) {
+    if meta.traceparent.is_some() {
+        return;
+    }
+    let text =
+        |name| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= 512);
+    meta.traceparent = text("traceparent").map(Into::into);
+    meta.tracestate = meta.traceparent.is_some().then(|| text("tracestate").map(Into::into)).flatten();
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context §3.2.2): 32 hexadecimal digits, not all zero.

@@ -38,7 +38,11 @@ pub(crate) async fn answer(house: &House, call: Box<Call>) -> Result<Reply, Stop
                 (Ok(_), None) => Err(Stop::refused(call.trail, Refusal::params("there is no session"))),
             }
         }
-        _ => Ok(reply::result(&call.id, b"{}")),
+        Method::Ping => Ok(reply::result(&call.id, b"{}")),
+        other => {
+            let reason = format!("{} has no answer of our own", other.name());
+            Err(Stop::fault(call.trail, ErrorKind::Internal, Code::INTERNAL, reason))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the server back to the client: one answer, or a stream whose every frame is inspected and passed on.
 
 mod answer;
-mod question;
+pub(crate) mod question;
 mod stream;
 
 use crate::house::House;

@@ -41,9 +41,9 @@ impl CatalogWatch for Watch {
 
     fn listed(&self, view: &ServerView) {
         self.rules.relist(&view.name, &view.shapes());
-        let prefix = format!("{}/", view.name);
+        let (tools, prompts) = (format!("{}/", view.name), format!("prompt:{}/", view.name));
         for withheld in &self.rules.current().revision.report().withheld {
-            if withheld.action.starts_with(&prefix) {
+            if withheld.action.starts_with(&tools) || withheld.action.starts_with(&prompts) {
                 let detail = format!("{}: {}", withheld.rule, withheld.reason);
                 self.tell(What::ToolWithheld, &view.name, Some(&withheld.action), &detail);
             }

@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use crate::inspect;
+use crate::relay::question;
 use crate::reply;
 use crate::session::Live;
 use crate::upstream::{Inbox, Unsolicited};
@@ -61,7 +62,14 @@ async fn deliver(
         }
         Message::Request(request) => {
             let request_id = request.id.clone();
-            let id = session.ask(request_id.clone(), answered.clone());
+            let fits = request
+                .params
+                .as_ref()
+                .is_none_or(|params| inspect::answer(&house.state(), params.raw()).is_ok());
+            // SECURITY: a server asks only what the client declared, on whatever stream.
+            let welcome =
+                fits && question::is_welcome(&session.facts().capabilities, request.method.as_str());
+            let id = if welcome { session.ask(request_id.clone(), answered.clone()) } else { None };
             let params = request.params.as_ref().map(|params| params.raw().clone());
             let told = id
                 .as_ref()

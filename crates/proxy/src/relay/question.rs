@@ -3,7 +3,7 @@
 use protocol::{Members, Raw};
 
 /// Whether a client with these capabilities answers this method (MCP: sampling, elicitation, roots).
-pub(super) fn is_welcome(capabilities: &Raw, method: &str) -> bool {
+pub(crate) fn is_welcome(capabilities: &Raw, method: &str) -> bool {
     let capability = match method {
         "elicitation/create" => "elicitation",
         "sampling/createMessage" => "sampling",
