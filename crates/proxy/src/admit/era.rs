@@ -19,11 +19,11 @@ use std::sync::Arc;
 /// Whether a request is of the stateless era: it says so in `_meta` or in its version header, and does not
 /// open a session.
 pub(super) fn is_stateless(headers: &HeaderMap, method: &Called, meta: &RequestMeta) -> bool {
-    if *method == Called::Known(Method::Initialize) {
-        return false;
-    }
     if meta.members.as_ref().is_some_and(|members| members.contains(PROTOCOL_VERSION)) {
         return true;
+    }
+    if *method == Called::Known(Method::Initialize) {
+        return false;
     }
     match headers.get(&MCP_PROTOCOL_VERSION).and_then(|value| value.to_str().ok()) {
         Some(text) => match Version::parse(text) {

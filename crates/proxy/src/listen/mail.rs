@@ -6,7 +6,7 @@ use crate::relay::question;
 use crate::reply;
 use crate::session::Live;
 use crate::upstream::{Inbox, Unsolicited};
-use protocol::{Id, Message, Response, frame};
+use protocol::{Called, Id, Message, Method, Notification, Response, frame};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
@@ -25,20 +25,27 @@ pub(crate) fn inbox(house: &Arc<House>, session: &Arc<Live>) -> Inbox {
 
 async fn carry(house: Arc<House>, session: Weak<Live>, mut mail: mpsc::Receiver<Unsolicited>) {
     let (answered, mut answers) = mpsc::channel::<(Id, Response)>(WAITING);
-    let mut waiting: HashMap<Id, Unsolicited> = HashMap::new();
+    let mut waiting = Waiting::default();
     loop {
         tokio::select! {
             unsolicited = mail.recv() => {
                 let (Some(unsolicited), Some(session)) = (unsolicited, session.upgrade()) else { return };
                 deliver(&house, &session, unsolicited, &answered, &mut waiting).await;
             }
-            Some((upstream, response)) = answers.recv() => {
-                if let Some(unsolicited) = waiting.remove(&upstream) {
-                    drop(unsolicited.answer(reply::with_id(&response, upstream)).await);
+            Some((place, response)) = answers.recv() => {
+                if let Some((id, unsolicited)) = waiting.questions.remove(&place) {
+                    drop(unsolicited.answer(reply::with_id(&response, id)).await);
                 }
             }
         }
     }
+}
+
+/// Questions that wait for the client, by a number of our own: two servers may ask under the same id.
+#[derive(Default)]
+struct Waiting {
+    asked: i64,
+    questions: HashMap<Id, (Id, Unsolicited)>,
 }
 
 async fn deliver(
@@ -46,9 +53,13 @@ async fn deliver(
     session: &Arc<Live>,
     unsolicited: Unsolicited,
     answered: &mpsc::Sender<(Id, Response)>,
-    waiting: &mut HashMap<Id, Unsolicited>,
+    waiting: &mut Waiting,
 ) {
     match &unsolicited.message {
+        // Lists come from the catalog, whose own change reaches every listener.
+        Message::Notification(Notification { method, .. }) if is_list_change(method) => {
+            house.catalog.refresh(&unsolicited.server);
+        }
         Message::Notification(notification) => {
             // A session that does not listen has chosen not to hear.
             let fits = notification
@@ -69,14 +80,16 @@ async fn deliver(
             // SECURITY: a server asks only what the client declared, on whatever stream.
             let welcome =
                 fits && question::is_welcome(&session.facts().capabilities, request.method.as_str());
-            let id = if welcome { session.ask(request_id.clone(), answered.clone()) } else { None };
+            waiting.asked += 1;
+            let place = Id::Number(waiting.asked);
+            let id = if welcome { session.ask(place.clone(), answered.clone()) } else { None };
             let params = request.params.as_ref().map(|params| params.raw().clone());
             let told = id
                 .as_ref()
                 .is_some_and(|id| session.tell(frame::request(id, request.method.as_str(), params.as_ref())));
             match id {
                 Some(_) if told => {
-                    waiting.insert(request_id, unsolicited);
+                    waiting.questions.insert(place, (request_id, unsolicited));
                 }
                 id => {
                     id.iter().for_each(|id| session.withdraw(id));
@@ -86,4 +99,11 @@ async fn deliver(
         }
         Message::Response(_) => {}
     }
+}
+
+fn is_list_change(method: &Called) -> bool {
+    matches!(
+        method.known(),
+        Some(Method::ToolsListChanged | Method::PromptsListChanged | Method::ResourcesListChanged)
+    )
 }

@@ -10,6 +10,7 @@ use crate::reply::{self, Reply};
 use crate::send::Sent;
 use crate::stop::Stop;
 use crate::trail::Stage;
+use http::StatusCode;
 use ledger::{Attempt, Status};
 use model::{Code, ErrorKind};
 use protocol::view::{self, ResultType};
@@ -18,6 +19,7 @@ use protocol::{Era, Id, Members, Method, Outcome, Raw, bridge};
 /// An answer that may leave: its outcome is on record.
 pub(super) struct Released {
     body: Body,
+    status: StatusCode,
 }
 
 enum Body {
@@ -28,7 +30,7 @@ enum Body {
 impl Released {
     /// The whole reply.
     pub(super) fn whole(&self, id: &Id) -> Reply {
-        reply::json(http::StatusCode::OK, self.bytes(id))
+        reply::json(self.status, self.bytes(id))
     }
 
     /// The JSON-RPC response.
@@ -47,16 +49,17 @@ pub(super) async fn release(
     outcome: Outcome,
     streamed: usize,
 ) -> Result<Released, Stop> {
+    let status = status_of(&sent, &outcome);
     let checked = check(house, &sent, outcome);
     sent.call.trail.mark(house, Stage::Release);
     let upstream = sent.upstream_id();
     match checked {
-        Ok((body, status, answer_bytes)) => {
+        Ok((body, ended, answer_bytes)) => {
             let length = match &body {
                 Body::Result(raw) | Body::Error(raw) => raw.as_bytes().len(),
             };
             let ending = Ending {
-                status,
+                status: ended,
                 attempt: Attempt::Answered,
                 code: None,
                 reason: None,
@@ -66,7 +69,7 @@ pub(super) async fn release(
                 reply_bytes: length.saturating_add(streamed),
             };
             sent.open.settle(sent.call.trail, ending).await?;
-            Ok(Released { body })
+            Ok(Released { body, status })
         }
         Err(reason) => {
             let (kind, code) = (ErrorKind::Upstream, Code::UPSTREAM_FAILED);
@@ -75,6 +78,20 @@ pub(super) async fn release(
                 .failed(sent.call.trail, Attempt::Answered, kind, code, &reason, Some(&upstream))
                 .await)
         }
+    }
+}
+
+/// A server's error is an answer (200), but for the one that the transport itself must tell (MCP 2026-07-28,
+/// streamable HTTP: a missing client capability is 400).
+fn status_of(sent: &Sent, outcome: &Outcome) -> StatusCode {
+    match outcome {
+        Outcome::Error(error)
+            if sent.call.client.version.era() == Era::Stateless
+                && error.code == protocol::reply::MISSING_CLIENT_CAPABILITY =>
+        {
+            StatusCode::BAD_REQUEST
+        }
+        Outcome::Error(_) | Outcome::Result(_) => StatusCode::OK,
     }
 }
 
