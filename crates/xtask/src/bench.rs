@@ -88,7 +88,12 @@ fn build(root: &Path, there: bool) -> anyhow::Result<Binaries> {
         ensure!(path.exists(), "{} is missing", path.display());
         Ok(path)
     };
-    Ok(Binaries { load: of("load")?, floor: of("floor")?, fixture: of("fixture")?, portunus: of("portunus")? })
+    Ok(Binaries {
+        load: of("load")?,
+        floor: of("floor")?,
+        fixture: of("fixture")?,
+        portunus: of("portunus")?,
+    })
 }
 
 fn root() -> anyhow::Result<PathBuf> {

@@ -80,7 +80,7 @@ servers:
       default: write-reversible
       tools: {{{reads}}}
 {more}limits:
-  calls_per_principal: 1024
+  calls_per_principal: 4096
   streams_per_principal: 4096
 "
         )
