@@ -1,5 +1,6 @@
 //! The house, composed once, top to bottom.
 
+use crate::aside::Answer;
 use crate::config::{self, ConfigError, Settings};
 use crate::health::Health;
 use crate::inside::{Force, Inside};
@@ -8,8 +9,9 @@ use crate::policies::PoliciesError;
 use crate::reload::ReloadError;
 use crate::standing::Standing;
 use crate::watch::Watch;
-use crate::{admin, keys, metrics, policies};
+use crate::{admin, aside, keys, metrics, policies};
 use authn::{Authn, Resource};
+use futures_util::FutureExt as _;
 use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
 use net::listen::{self, Listener, Tls};
 use policy::Shape;
@@ -227,8 +229,11 @@ impl Gateway {
         };
         let serving = tokio::spawn(listener.serve(handler, until(&[Phase::Draining, Phase::Gone])));
         let asked = Arc::clone(&inside);
-        let answer = move |request, _| std::future::ready(admin::answer(&asked, &request));
-        let administering = admin.serve(answer, until(&[Phase::Gone]));
+        let answer: Answer = Arc::new(move |request| {
+            let reply = admin::answer(&asked, &request);
+            async { reply }.boxed()
+        });
+        let administering = aside::serve(admin, answer, until(&[Phase::Gone]).boxed());
         let mut tasks = vec![
             tokio::spawn(async move {
                 administering.await;

@@ -17,10 +17,10 @@ pub(crate) use real::RealServers;
 pub(crate) use selftest::Step;
 pub(crate) use snippets::snippets;
 
+use crate::aside::Answer;
 use crate::compose::{Gateway, Options};
-use crate::{StartError, config};
-use http::Request;
-use hyper::body::Incoming;
+use crate::{StartError, aside, config};
+use futures_util::FutureExt as _;
 use issuer::Issuer;
 use model::{Clock as _, Limits, SystemClock};
 use net::listen::{self, Listener};
@@ -84,17 +84,19 @@ impl Demo {
         let (listener, issuer_address) = bind().await?;
         let issuer = Arc::new(Issuer::new(format!("http://{issuer_address}"))?);
         let signing = Arc::clone(&issuer);
-        let answer =
-            move |request: Request<Incoming>, _| std::future::ready(signing.answer(request.uri().path()));
-        let mut tasks = vec![tokio::spawn(listener.serve(answer, std::future::pending()))];
+        let answer: Answer = Arc::new(move |request| {
+            let reply = signing.answer(request.uri().path());
+            async { reply }.boxed()
+        });
+        let mut tasks = vec![tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed()))];
 
         let (listener, shops_address) = bind().await?;
         let shops: Arc<[Shop]> = Shop::all().into();
-        let answer = move |request: Request<Incoming>, _| {
+        let answer: Answer = Arc::new(move |request| {
             let shops = Arc::clone(&shops);
-            async move { server::route(&shops, request).await }
-        };
-        tasks.push(tokio::spawn(listener.serve(answer, std::future::pending())));
+            async move { server::route(&shops, request).await }.boxed()
+        });
+        tasks.push(tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed())));
 
         let config = folder::furnish(folder, free_or_any(port).await, issuer_address, shops_address, real)?;
         let settings = config::load(&config).map_err(StartError::from)?;

@@ -8,6 +8,7 @@
 pub mod config;
 
 mod admin;
+mod aside;
 mod compose;
 mod health;
 mod inside;
