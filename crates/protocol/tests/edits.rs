@@ -194,7 +194,11 @@ proptest! {
         bytes[at] = byte;
         let theirs = serde_json::from_slice::<Value>(&bytes);
         match Raw::parse(bytes.into(), &BOUNDS) {
-            Ok(raw) => prop_assert_eq!(raw.to_value().unwrap(), theirs.unwrap()),
+            // A number beyond every float is good JSON (RFC 8259 §6) that serde_json cannot hold.
+            Ok(raw) => match theirs {
+                Ok(theirs) => prop_assert_eq!(raw.to_value().unwrap(), theirs),
+                Err(error) => prop_assert!(error.to_string().starts_with("number out of range"), "{}", error),
+            },
             Err(error) => prop_assert!(theirs.is_err() || repeated(&error)),
         }
     }

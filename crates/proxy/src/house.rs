@@ -156,6 +156,11 @@ impl House {
 
     /// Puts another configuration in force; requests under way keep the one they began with.
     pub fn reconfigure(&self, config: Config, resources: BTreeMap<Endpoint, Resource>) {
+        let known = self.catalog.snapshot();
+        for name in config.servers.keys().filter(|name| !known.servers.contains_key(*name)) {
+            // Policy must know a server before it can permit its discovery.
+            self.rules.relist(name, &[policy::Shape::Server(name.clone())]);
+        }
         self.upstreams.reload(&config.servers);
         self.catalog.reload(&config.servers);
         self.state.store(Arc::new(State::new(config, resources)));
