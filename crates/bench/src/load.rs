@@ -94,6 +94,9 @@ async fn one_connection(burst: &Burst, number: u32, begin: Instant, end: Instant
     loop {
         let started = now();
         if started >= end {
+            if let Some(session) = &session {
+                connection.leave(&burst.path, token(0), session).await?;
+            }
             return Ok(samples);
         }
         // Ten digits, never the same twice: distinct arguments and distinct ids.

@@ -100,6 +100,15 @@ impl Connection {
         }
         Ok(session)
     }
+
+    /// Ends a session, as a client that leaves does; a server may not know how.
+    pub(super) async fn leave(&mut self, path: &str, token: &str, session: &str) -> anyhow::Result<()> {
+        let request = format!(
+            "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-11-25\r\nContent-Length: 0\r\n\r\n"
+        );
+        self.exchange(request.as_bytes()).await?;
+        Ok(())
+    }
 }
 
 impl Response<'_> {
