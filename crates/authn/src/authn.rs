@@ -75,7 +75,7 @@ impl Authn {
     /// else a signature check, and a fetch when its key is unknown. Cancel safe.
     ///
     /// # Errors
-    /// [`AuthnError`]; [`crate::challenge`] makes the header that goes with it.
+    /// [`AuthnError`]; [`crate::challenge()`] makes the header that goes with it.
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,

@@ -78,7 +78,7 @@ impl Header {
     }
 }
 
-/// Frames `encoded` (from [`encode`](crate::encode)) as number `sequence` and appends it to `out`.
+/// Frames `encoded` (from [`encode`](crate::encode())) as number `sequence` and appends it to `out`.
 pub fn push(out: &mut Vec<u8>, sequence: u64, encoded: &[u8]) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(sequence).as_bytes();
@@ -104,7 +104,7 @@ pub struct Frame<'a> {
     pub sequence: u64,
     /// Where its frame begins, in bytes from the start of the segment.
     pub offset: usize,
-    /// The leaf, for [`decode`](crate::decode).
+    /// The leaf, for [`decode`](crate::decode()).
     pub payload: &'a [u8],
 }
 

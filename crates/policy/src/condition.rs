@@ -57,7 +57,7 @@ pub(crate) struct Atom {
     pub(crate) ast: cedar_policy_core::ast::Expr,
     /// Whether `action` or `resource` is read, so the outcome differs by action.
     pub(crate) by_action: bool,
-    /// Its number among all atoms of the same rules; set by [`number`].
+    /// Its number among all atoms of the same rules; set by `number`.
     pub(crate) index: usize,
 }
 
