@@ -128,6 +128,7 @@ async fn headers_that_are_not_ours_to_pass_on_stay_here() {
         ("x-api-key", "mine"),
         ("baggage", "user=alice"),
         ("forwarded", "for=203.0.113.9"),
+        ("traceparent", trace),
         ("mcp-param-region", "eu"),
     ] {
         call.headers_mut().insert(name, value.parse().unwrap());
@@ -144,6 +145,9 @@ async fn headers_that_are_not_ours_to_pass_on_stay_here() {
     }
     // An unknown Mcp-Param is passed on (MCP 2026-07-28, basic/transports/streamable-http).
     assert_eq!(seen.headers["mcp-param-region"], "eu");
+    // The trace goes on under the same id (W3C Trace Context §2).
+    let parent = seen.headers["traceparent"].to_str().unwrap();
+    assert!(parent.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{parent}");
     let body = String::from_utf8_lossy(&seen.body);
     assert!(body.contains("4bf92f3577b34da6a3ce929d0e0e4736") && !body.contains("user=alice"), "{body}");
 }
