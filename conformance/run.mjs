@@ -148,7 +148,9 @@ function report(results, scored, fallback) {
         .filter((check) => check.status === 'FAILURE')
         .map((check) => `    ${scenario}:${check.id}: ${String(check.errorMessage).slice(0, 400)}`);
     });
-  const tail = fallback.split('\n').filter((line) => /unexpected|stale|baseline/i.test(line));
+  const said = fallback.split('\n');
+  const from = said.findIndex((line) => /unexpected|stale/i.test(line));
+  const tail = from < 0 ? [] : said.slice(from, from + 20);
   return [...lines, ...tail].join('\n') || fallback.slice(-2000);
 }
 
