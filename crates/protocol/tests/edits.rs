@@ -147,13 +147,17 @@ proptest! {
         let before = raw(&params).members().unwrap();
         let mut tree: Map<String, Value> = serde_json::from_str(&params).unwrap();
         let mut edit = Edit::new();
-        for step in &steps {
+        for (number, step) in steps.iter().enumerate() {
             let (Step::Set(path, _) | Step::Remove(path)) = step;
             let at: Vec<&str> = path.iter().map(String::as_str).collect();
+            // What a later step removes was never there: no empty parents are left behind.
+            let removed = |later: &Step| matches!(later, Step::Remove(gone) if path.starts_with(gone));
             match step {
                 Step::Set(_, value) => {
                     edit.set(&at, raw(value));
-                    model(&mut tree, path, Some(&raw(value).to_value().unwrap()));
+                    if !steps[number + 1..].iter().any(removed) {
+                        model(&mut tree, path, Some(&raw(value).to_value().unwrap()));
+                    }
                 }
                 Step::Remove(_) => {
                     edit.remove(&at);
