@@ -5,7 +5,8 @@ use crate::issuer::Issuer;
 use crate::jws::Jws;
 use crate::revocation::{Facts, Revocations};
 use crate::{
-    AuthnError, Config, ConfigError, IssuerConfig, KeySource, Resource, TenantSource, bearer, claims,
+    AuthnError, Config, ConfigError, IssuerConfig, KeySource, Rejection, Resource, TenantSource, bearer,
+    claims,
 };
 use arc_swap::ArcSwap;
 use http::{HeaderMap, Uri};
@@ -75,19 +76,19 @@ impl Authn {
     /// else a signature check, and a fetch when its key is unknown. Cancel safe.
     ///
     /// # Errors
-    /// [`AuthnError`]; [`crate::challenge()`] makes the header that goes with it.
+    /// [`Rejection`]; [`crate::challenge()`] makes the header that goes with it.
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
         uri: &Uri,
         resource: &Resource,
-    ) -> Result<Verified, AuthnError> {
+    ) -> Result<Verified, Rejection> {
         let now = self.clock.now();
         let found = {
             let state = self.state.load();
             let view = self.revocations.view(now)?;
             match bearer::token(headers, uri)? {
-                None => return state.anonymous.clone().ok_or(AuthnError::Missing),
+                None => return state.anonymous.clone().ok_or(AuthnError::Missing.into()),
                 Some(token) => {
                     let digest = Digest::of(token);
                     state.cache.recall(digest, resource.digest(), view.epoch, now).ok_or((token, digest))
@@ -99,8 +100,10 @@ impl Authn {
             // Boxed: the way of a known token should not carry the room this one needs.
             Err((token, digest)) => Box::pin(self.verify(token, digest, resource)).await?,
         };
-        has_scopes(&verified, resource)?;
-        Ok(verified)
+        match has_scopes(&verified, resource) {
+            Ok(()) => Ok(verified),
+            Err(error) => Err(Rejection { error, principal: Some(verified.principal) }),
+        }
     }
 
     /// Whether a caller verified earlier would still be let in: for streams, which outlive their request.
@@ -163,6 +166,7 @@ impl Authn {
         digest: Digest,
         resource: &Resource,
     ) -> Result<Verified, AuthnError> {
+        bearer::well_formed(token)?;
         let state = self.state.load_full();
         let jws = Jws::parse(token)?;
         let name =

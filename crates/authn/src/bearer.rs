@@ -4,10 +4,11 @@ use crate::AuthnError;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
-/// The bearer token of a request; `None` when it has no `Authorization` header.
+/// What the one `Authorization` header of a request presents as its bearer token; `None` when it has none. What is
+/// not remembered as good has to pass [`well_formed`] before it is read.
 ///
 /// # Errors
-/// Any other shape than one well-formed header (RFC 6750 §2.1), and a token in the query string.
+/// Any other shape than one bearer header (RFC 6750 §2.1) within its bound, and a token in the query string.
 pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a [u8]>, AuthnError> {
     if uri.query().is_some_and(|query| query.split(['&', ';']).any(names_a_token)) {
         return Err(AuthnError::InQuery);
@@ -25,8 +26,16 @@ pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a 
     if token.len() > TOKEN_BYTES {
         return Err(AuthnError::TooLong);
     }
-    let well_formed = !token.is_empty() && token.iter().all(|byte| is_token68(*byte));
-    if well_formed { Ok(Some(token)) } else { Err(AuthnError::NotBearer) }
+    Ok(Some(token))
+}
+
+/// Whether these bytes can be a token at all.
+///
+/// # Errors
+/// [`AuthnError::NotBearer`].
+pub(crate) fn well_formed(token: &[u8]) -> Result<(), AuthnError> {
+    let good = !token.is_empty() && token.iter().all(|byte| is_token68(*byte));
+    if good { Ok(()) } else { Err(AuthnError::NotBearer) }
 }
 
 /// Whether a query parameter is called `access_token`, however it is escaped.
@@ -70,8 +79,8 @@ mod tests {
         for header in headers {
             map.append(AUTHORIZATION, header.parse().unwrap());
         }
-        token(&map, &uri.parse().unwrap())
-            .map(|token| token.map(|token| String::from_utf8(token.to_vec()).unwrap()))
+        let Some(token) = token(&map, &uri.parse().unwrap())? else { return Ok(None) };
+        well_formed(token).map(|()| Some(String::from_utf8(token.to_vec()).unwrap()))
     }
 
     #[test]

@@ -1,6 +1,24 @@
 //! Why a caller is not let in.
 
-use model::{Code, ErrorKind};
+use model::{Code, ErrorKind, Principal};
+use std::sync::Arc;
+
+/// A request that is turned away, and by whom it was made if that is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Rejection {
+    /// Why.
+    #[source]
+    pub error: AuthnError,
+    /// The verified caller, when only a scope is missing: the record names who was turned away.
+    pub principal: Option<Arc<Principal>>,
+}
+
+impl From<AuthnError> for Rejection {
+    fn from(error: AuthnError) -> Self {
+        Self { error, principal: None }
+    }
+}
 
 /// A request that is not authenticated. The texts are fixed: nothing of the token is ever in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

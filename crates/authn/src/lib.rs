@@ -1,7 +1,7 @@
 //! Who is calling: the OAuth 2.1 resource server's hot path.
 //!
 //! In: the headers and URI of one request, and the [`Resource`] it was sent to. Out: a [`Verified`] caller,
-//! or an [`AuthnError`] that becomes a challenge. Never here: a token in a log, an error or a `Debug`; a key
+//! or a [`Rejection`] that becomes a challenge. Never here: a token in a log, an error or a `Debug`; a key
 //! chosen by the token's header; trust in a connection, a session or a `Host` header.
 //! Specified in RFC 6750, 7515, 7519, 8414, 8725, 9068, 9728 and MCP 2026-07-28, basic/authorization.
 
@@ -25,6 +25,6 @@ pub use challenge::{challenge, insufficient_scope};
 pub use config::{
     Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, TenantSource,
 };
-pub use error::AuthnError;
+pub use error::{AuthnError, Rejection};
 pub use resource::{ROOT_METADATA_PATH, Resource, ResourceError};
 pub use revocation::{RevocationError, RevocationList, Revoked};

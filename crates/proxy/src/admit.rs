@@ -80,6 +80,7 @@ pub(crate) struct Opening {
 pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admitted, Stop> {
     let Authenticated { mut trail, state, method, headers, body, caller } = authenticated;
     if method != http::Method::POST {
+        trail.verb = Some(if method == http::Method::GET { "GET" } else { "DELETE" });
         let session = match era::session(house, &trail, &headers) {
             Ok(Some(session)) => session,
             Ok(None) if method == http::Method::GET => {

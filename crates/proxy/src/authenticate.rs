@@ -53,7 +53,11 @@ pub(crate) async fn authenticate(house: &House, received: Received) -> Result<Au
     };
     let verified = match house.authn.authenticate(&parts.headers, &parts.uri, resource).await {
         Ok(verified) => verified,
-        Err(error) => return Err(Stop::new(trail, Why::Challenge(error))),
+        Err(rejection) => {
+            // A caller who is known is denied by name, not counted among strangers.
+            trail.principal = rejection.principal;
+            return Err(Stop::new(trail, Why::Challenge(rejection.error)));
+        }
     };
     // SECURITY: the caller's token goes no further: `the_callers_token_never_leaves_the_gateway`.
     parts.headers.remove(http::header::AUTHORIZATION);

@@ -87,6 +87,7 @@ pub(crate) async fn open(house: &Arc<House>, opening: Opening) -> Result<Reply, 
     };
     let everything = view::Listen { tools: true, prompts: true, resources: true, uris: Vec::new() };
     let hearing = Hearing::new(house, trail.endpoint.clone(), &everything);
+    record::local(house, trail, 0).await?;
     let (sender, reader) = mpsc::channel(WAITING);
     let (told, mut messages) = mpsc::channel::<Bytes>(WAITING);
     session.listen(told);

@@ -172,5 +172,6 @@ pub(crate) async fn end(house: &House, opening: Opening) -> Result<Reply, Stop> 
     house
         .upstreams
         .end(&crate::upstream::Owner { principal: caller.verified.key, session: Some(session.key()) });
+    record::local(house, trail, 0).await?;
     Ok(reply::status(StatusCode::NO_CONTENT))
 }

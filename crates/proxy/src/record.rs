@@ -69,7 +69,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         sent: false,
         latency: ledger::Latency::default(),
         settled: false,
-        method: trail.method.map_or("unknown", |method| method.name()),
+        method: trail.asked(),
         server: trail.server.clone(),
     };
     if !target.plain_read
@@ -220,7 +220,7 @@ pub(crate) async fn local(
         Ok(ticket) => wait(ticket, false).await,
         Err(error) => Err(error.to_string()),
     };
-    let method = trail.method.map_or("unknown", |method| method.name());
+    let method = trail.asked();
     match written {
         Ok(()) => {
             house.observer.ended(method, None, None, latency.total);
@@ -237,7 +237,7 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
         return stop;
     }
     let Stop { trail, why, .. } = stop;
-    let method = trail.method.map_or("unknown", |method| method.name());
+    let method = trail.asked();
     let latency = trail.latency(house);
     house.observer.ended(
         method,

@@ -19,6 +19,8 @@ pub(crate) struct Trail {
     pub(crate) key: Option<PrincipalKey>,
     pub(crate) conversation: Option<Conversation>,
     pub(crate) method: Option<Method>,
+    /// GET or DELETE, when the request is one of a session's own and no message.
+    pub(crate) verb: Option<&'static str>,
     /// The client's JSON-RPC id: every reply carries it.
     pub(crate) id: Option<Id>,
     pub(crate) era: Option<protocol::Era>,
@@ -74,6 +76,7 @@ impl Trail {
             key: None,
             conversation: None,
             method: None,
+            verb: None,
             id: None,
             era: None,
             server: None,
@@ -92,6 +95,11 @@ impl Trail {
             last: ticks,
             latency: ledger::Latency::default(),
         })
+    }
+
+    /// What was asked, for the record and the metrics.
+    pub(crate) fn asked(&self) -> &'static str {
+        self.method.map(|method| method.name()).or(self.verb).unwrap_or("unknown")
     }
 
     /// Adds the time since the last mark to `stage`.

@@ -56,7 +56,8 @@ impl World {
     async fn present_at(&self, token: &str, resource: &Resource) -> Result<Verified, AuthnError> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-        self.authn.authenticate(&headers, &Uri::from_static("/servers/git/mcp"), resource).await
+        let uri = Uri::from_static("/servers/git/mcp");
+        self.authn.authenticate(&headers, &uri, resource).await.map_err(|rejection| rejection.error)
     }
 
     fn advance(&self, seconds: u64) {
@@ -212,6 +213,11 @@ async fn a_required_scope_is_asked_for() {
         world.present_at(&token, &needs(&["mcp:call", "mcp:read"])).await.unwrap();
         let refused = world.present_at(&token, &needs(&["mcp:call", "mcp:admin"])).await.err();
         assert_eq!(refused, Some(AuthnError::InsufficientScope));
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        let rejection =
+            world.authn.authenticate(&headers, &Uri::from_static("/mcp"), &needs(&["mcp:admin"])).await;
+        assert_eq!(rejection.unwrap_err().principal.unwrap().user.as_ref(), "alice");
     }
 }
 
@@ -222,7 +228,7 @@ async fn nobody_is_anonymous_unless_the_operator_says_so() {
     let uri = Uri::from_static("/mcp");
     let strict = World::new(&[&key]).await;
     let refused = strict.authn.authenticate(&empty, &uri, &strict.resource).await.err();
-    assert_eq!(refused, Some(AuthnError::Missing));
+    assert_eq!(refused, Some(AuthnError::Missing.into()));
     let open = World::with(&[&key], |config| {
         let mut who = Principal::service();
         who.user = "visitor".into();

@@ -66,7 +66,7 @@ fn call(trail: &Trail) -> Option<Call<'_>> {
             },
         }),
         endpoint: Cow::Owned(trail.endpoint.path()),
-        method: Cow::Borrowed(trail.method.map_or("unknown", |method| method.name())),
+        method: Cow::Borrowed(trail.asked()),
         target: target(trail),
         downstream: trail.plan.as_deref().map(|plan| Downstream {
             strategy: Cow::Borrowed(plan.strategy().as_str()),

@@ -5,7 +5,7 @@ use model::FixedClock;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{Caller, FakeIdp, FakeUpstream, Key, Reply, Setup, Token, clock};
+use testkit::{Act, Caller, FakeIdp, FakeUpstream, Key, Reply, Setup, Token, clock};
 
 type Forgery = (&'static str, Box<dyn Fn(&Token) -> String>);
 
@@ -216,6 +216,12 @@ async fn a_missing_scope_is_a_403_that_names_it() {
     assert_eq!((reply.status, code(&reply).as_str()), (403, "PTN-2004"));
     let challenge = reply.headers["www-authenticate"].to_str().unwrap();
     assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"mcp\""), "{challenge}");
+    // Who it was is known, so the record names it.
+    let denial = bed.denial();
+    assert_eq!(
+        (denial["caller"]["user"].as_str(), denial["code"].as_str()),
+        (Some("alice"), Some("PTN-2004"))
+    );
 }
 
 #[tokio::test]
@@ -277,4 +283,45 @@ async fn a_revoked_token_is_refused_although_it_is_cached() {
     let refused = testkit::eventually("the list to be read", refused).await;
     assert_eq!((refused.status, code(&refused).as_str()), (401, "PTN-2002"));
     served(&gateway.caller(&idp, "bob", UP).call("echo", json!({"text": "two"})).await, "two");
+}
+
+#[tokio::test]
+async fn every_open_stream_ends_with_its_token_and_with_no_other() {
+    let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await.with("hang", Act::Hang));
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.yaml");
+    std::fs::write(&list, "revoked: []\n").unwrap();
+    let gateway = Setup::trusting(&idp)
+        .server("up", &up)
+        .set(&["revoked_tokens_file"], json!(list))
+        .set(&["limits", "keep_alive"], json!("1s"))
+        .start()
+        .await;
+    let alice = gateway.caller(&idp, "alice", UP);
+    let session = gateway.caller(&idp, "alice", UP).open().await;
+    let bob = gateway.caller(&idp, "bob", UP).open().await;
+    let mut others = bob.stream(bob.listening()).await;
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let mut streams = vec![
+        alice.stream(alice.request("tools/call", json!({"name": "hang", "arguments": {}}))).await,
+        alice.stream(alice.request("subscriptions/listen", wanted)).await,
+        session.stream(session.listening()).await,
+        session.stream(session.request("tools/call", json!({"name": "hang", "arguments": {}}))).await,
+    ];
+    assert!(streams.iter().all(|stream| stream.status == 200));
+    let revoked = json!({"revoked": [{"issuer": idp.issuer(), "user": "alice"}]});
+    std::fs::write(&list, revoked.to_string()).unwrap();
+    for stream in &mut streams {
+        // Ends by itself; what it said until then is of no interest here.
+        while stream.next().await.is_some() {}
+    }
+    up.changed(vec![testkit::tool("echo")]);
+    assert_eq!(others.next().await.unwrap()["method"], "notifications/tools/list_changed");
+    let ended = || {
+        std::future::ready(gateway.record_of("hang").iter().all(|call| call.outcome.is_some()).then_some(()))
+    };
+    testkit::eventually("both outcomes", ended).await;
+    for call in gateway.record_of("hang") {
+        assert_eq!(call.outcome.unwrap()["status"], "unauthenticated");
+    }
 }

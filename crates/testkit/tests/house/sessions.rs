@@ -17,6 +17,11 @@ async fn a_session_lists_calls_pings_and_ends() {
     assert!(matches!(left.status, 200 | 204), "{}", left.text());
     let after = caller.ask("tools/list", json!({})).await;
     assert_eq!((after.status, code(&after).as_str()), (404, "PTN-1006"));
+    let ended = bed.gateway.record().into_iter().find(|found| found.leaf["method"] == "DELETE").unwrap();
+    assert_eq!(
+        (&ended.leaf["caller"]["user"], &ended.outcome.unwrap()["status"]),
+        (&json!("alice"), &json!("ok"))
+    );
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn a_storm_of_unknown_keys_makes_one_request() {
                 }));
             }
             for refused in waiting {
-                assert_eq!(refused.await.unwrap(), Some(AuthnError::UnknownKey));
+                assert_eq!(refused.await.unwrap(), Some(AuthnError::UnknownKey.into()));
             }
         }
     };
