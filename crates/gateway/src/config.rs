@@ -55,8 +55,33 @@ pub enum ConfigError {
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    parse(&path.display().to_string(), &text, base).map_err(|refusal| ConfigError::Refused(Box::new(refusal)))
+    parse(&path.display().to_string(), &text, folder_of(path))
+        .map_err(|refusal| ConfigError::Refused(Box::new(refusal)))
+}
+
+/// The data folder that a file names, whatever else it says: who reads a record needs none of the secrets, keys
+/// or servers that the rest of it is about.
+///
+/// # Errors
+/// [`ConfigError`] when the file cannot be read, or is no YAML at all.
+pub(crate) fn data_dir(path: &Path) -> Result<PathBuf, ConfigError> {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        data_dir: Option<PathBuf>,
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let base = folder_of(path);
+    match serde_saphyr::from_str_with_options::<Place>(&text, options()) {
+        Ok(Place { data_dir }) => Ok(base.join(data_dir.as_deref().unwrap_or(Path::new(settings::DATA_DIR)))),
+        Err(_) => {
+            Err(ConfigError::Refused(Box::new(diagnose::refusal(&path.display().to_string(), &text, base))))
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Checks the text of a file called `name`; relative paths start at `base`.

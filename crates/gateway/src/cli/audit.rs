@@ -116,7 +116,7 @@ impl Place {
     fn folder(&self) -> Result<PathBuf, Failure> {
         let folder = match &self.dir {
             Some(dir) => dir.clone(),
-            None => config::load(&self.file.config)?.data_dir.join(crate::RECORD),
+            None => config::data_dir(&self.file.config)?.join(crate::RECORD),
         };
         if folder.is_dir() {
             Ok(folder)

@@ -136,7 +136,7 @@ impl File {
         Some(Settings {
             listen,
             admin,
-            data_dir: base.join(self.data_dir.unwrap_or_else(|| "data".into())),
+            data_dir: base.join(self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR))),
             policies,
             zone,
             egress: egress?,
@@ -177,3 +177,6 @@ fn servers(
     }
     servers
 }
+
+/// Where record and keys are kept unless the file says otherwise.
+pub(super) const DATA_DIR: &str = "data";

@@ -152,3 +152,17 @@ fn every_key_is_described() {
     assert!(reference.contains("| `servers.<name>.impact.default` | `read`"), "{reference}");
     assert!(reference.contains("| `limits.call_timeout` | a length of time"), "{reference}");
 }
+
+#[test]
+fn the_place_of_the_record_needs_no_secret_and_no_server() {
+    let folder = folder();
+    let file = folder.path().join("portunus.yaml");
+    let secret = "servers: { web: { http: { url: https://web.example.org/, headers: { Key: { from_file: gone } } } } }";
+    std::fs::write(&file, format!("version: 1\ndata_dir: kept\n{secret}\n")).unwrap();
+    assert!(super::load(&file).is_err());
+    assert_eq!(super::data_dir(&file).unwrap(), folder.path().join("kept"));
+    std::fs::write(&file, "version: 1\n").unwrap();
+    assert_eq!(super::data_dir(&file).unwrap(), folder.path().join("data"));
+    std::fs::write(&file, "data_dir: [").unwrap();
+    assert!(super::data_dir(&file).is_err());
+}
