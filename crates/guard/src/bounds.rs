@@ -1,4 +1,5 @@
-//! Detector `bounds`: size, depth, number of values, length of strings.
+//! Detector `bounds`: size, and length of strings. Depth and number of values are the frame's to bound, before
+//! anything is read.
 
 use crate::Finding;
 use protocol::Raw;
@@ -8,10 +9,6 @@ use protocol::Raw;
 pub struct Bounds {
     /// Bytes in all.
     pub bytes: usize,
-    /// Nested arrays and objects.
-    pub depth: usize,
-    /// Values: members, elements, and the value itself.
-    pub items: usize,
     /// Bytes of one string or key, as written.
     pub string_bytes: usize,
 }
@@ -20,26 +17,24 @@ pub struct Bounds {
 const DETECTOR: &str = "bounds";
 
 impl Bounds {
-    /// The bounds for arguments: those of a request's frame, and strings as long as the frame.
+    /// The bounds for arguments.
     pub fn of_arguments(limits: &model::Limits) -> Self {
-        Self {
-            bytes: limits.request_bytes,
-            depth: limits.json_depth,
-            items: limits.json_items,
-            string_bytes: limits.request_bytes,
-        }
+        Self { bytes: limits.argument_bytes, string_bytes: limits.string_bytes }
     }
 
     /// The bounds for results.
     pub fn of_results(limits: &model::Limits) -> Self {
-        Self { bytes: limits.answer_bytes, string_bytes: limits.answer_bytes, ..Self::of_arguments(limits) }
+        Self { bytes: limits.answer_bytes, string_bytes: limits.string_bytes }
     }
 
-    /// One pass over the bytes; a value within its bounds costs no allocation.
+    /// A value that is shorter than one of its strings may be is not even walked.
     pub(crate) fn check(&self, value: &Raw) -> Result<(), Finding> {
         let bytes = value.as_bytes();
         if bytes.len() > self.bytes {
             return Err(finding(String::new(), format!("more than {} bytes", self.bytes)));
+        }
+        if bytes.len() <= self.string_bytes {
+            return Ok(());
         }
         match self.walk(bytes, &mut Nowhere) {
             Ok(()) => Ok(()),
@@ -53,7 +48,7 @@ impl Bounds {
     }
 
     fn walk(&self, bytes: &[u8], place: &mut impl Place) -> Result<(), String> {
-        let (mut depth, mut items, mut at) = (0_usize, 1_usize, 0_usize);
+        let mut at = 0_usize;
         while let Some(byte) = bytes.get(at) {
             at += 1;
             match byte {
@@ -65,29 +60,11 @@ impl Bounds {
                     }
                     at = end + 1;
                 }
-                b'{' | b'[' => {
-                    depth += 1;
-                    if depth > self.depth {
-                        return Err(format!("nested deeper than {}", self.depth));
-                    }
-                    place.open(*byte == b'[');
-                    // An empty one holds nothing, any other holds one more than it has commas.
-                    let rest = bytes.get(at..).unwrap_or_default().trim_ascii_start();
-                    items += usize::from(!matches!(rest.first(), Some(b'}' | b']')));
-                }
-                b'}' | b']' => {
-                    depth = depth.saturating_sub(1);
-                    place.close();
-                }
-                b',' => {
-                    items += 1;
-                    place.comma();
-                }
+                b'{' | b'[' => place.open(*byte == b'['),
+                b'}' | b']' => place.close(),
+                b',' => place.comma(),
                 b':' => place.colon(),
                 _ => {}
-            }
-            if items > self.items {
-                return Err(format!("more than {} values", self.items));
             }
         }
         Ok(())
@@ -200,7 +177,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const BOUNDS: Bounds = Bounds { bytes: 200, depth: 3, items: 8, string_bytes: 10 };
+    const BOUNDS: Bounds = Bounds { bytes: 200, string_bytes: 10 };
 
     fn check(json: &str) -> Result<(), (String, String)> {
         let most = protocol::Bounds { bytes: 1 << 20, depth: 100, items: 10_000 };
@@ -216,13 +193,12 @@ mod tests {
     fn what_is_within_its_bounds_passes() {
         for json in [
             "{}",
-            "[ ]",
             "1",
+            "\"01234567\"",
             "\"0123456789\"",
-            r#"{"a":[{"b":1}]}"#,
-            "[1,2,3,4,5,6,7]",
+            r#"{"a":[{"b":"0123456789"}]}"#,
             r#"{"a":"\"\\\",[{","b":"}"}"#,
-            "[[],[],[],[],[],[],[]]",
+            r#"["0123456789",{"0123456789":["0123456789"]}]"#,
         ] {
             assert_eq!(check(json), Ok(()), "{json}");
         }
@@ -230,13 +206,11 @@ mod tests {
 
     #[test]
     fn what_is_over_a_bound_is_found_with_its_place() {
-        assert_eq!(refused("[[[[]]]]"), ("/0/0/0".into(), "nested deeper than 3".into()));
-        assert_eq!(refused(r#"{"a":{"b":{"c":{}}}}"#), ("/a/b/c".into(), "nested deeper than 3".into()));
-        assert_eq!(refused("[1,2,3,4,5,6,7,8]"), ("/7".into(), "more than 8 values".into()));
         assert_eq!(
             refused(r#"{"a":1,"b":[0,"01234567890"]}"#),
             ("/b/1".into(), "a string of more than 10 bytes".into())
         );
+        assert_eq!(refused(r#""01234567890""#).0, "");
         assert_eq!(refused(r#"{"x/y~":["0123456789\n"]}"#).0, "/x~1y~0/0");
         assert_eq!(refused(r#"{"01234567890":1}"#).1, "a string of more than 10 bytes");
         let long = format!("[{}]", "\" \",".repeat(60) + "1");
@@ -246,8 +220,8 @@ mod tests {
     #[test]
     fn a_long_way_is_cut_off_between_characters() {
         let key = "é".repeat(5);
-        let deep = format!("{}{}{}", format!("{{\"{key}\":").repeat(60), "1", "}".repeat(60));
-        let bounds = Bounds { bytes: 1 << 20, depth: 50, items: 1000, string_bytes: 100 };
+        let deep = format!("{}{}{}", format!("{{\"{key}\":").repeat(60), "\"01234567890\"", "}".repeat(60));
+        let bounds = Bounds { bytes: 1 << 20, string_bytes: 10 };
         let most = protocol::Bounds { bytes: 1 << 20, depth: 100, items: 10_000 };
         let finding = bounds.check(&Raw::parse(Bytes::from(deep), &most).unwrap()).unwrap_err();
         assert!(finding.pointer.len() <= 256 && finding.pointer.starts_with("/ééééé/"));

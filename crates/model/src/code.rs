@@ -41,7 +41,7 @@ codes! {
         "Send one JSON-RPC request, notification or response per POST (MCP, streamable HTTP).";
     REQUEST_TOO_LARGE = 1002: "request over a bound",
         "The body, its nesting or its number of items is over a configured limit.",
-        "Send less, or ask the operator to raise `limits.request_bytes`, `limits.json_depth` or `limits.json_items`.";
+        "Send less, or ask the operator to raise `request_bytes`, `argument_bytes`, `string_bytes`, `json_depth` or `json_items` of `limits`.";
     CONTENT_TYPE = 1003: "wrong content type or accept",
         "A POST must carry `Content-Type: application/json` and accept `application/json` and `text/event-stream`.",
         "Set both headers.";

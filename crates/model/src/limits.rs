@@ -9,6 +9,10 @@ pub struct Limits {
     pub request_bytes: usize,
     /// The largest answer (or single stream frame) from an upstream, in bytes.
     pub answer_bytes: usize,
+    /// The largest arguments of one call, in bytes.
+    pub argument_bytes: usize,
+    /// The longest string in arguments or in an answer, in bytes as written.
+    pub string_bytes: usize,
     /// The deepest nesting of a JSON document.
     pub json_depth: usize,
     /// The most values (members and elements) in one JSON document.
@@ -60,6 +64,8 @@ impl Default for Limits {
         Self {
             request_bytes: 4 << 20,
             answer_bytes: 16 << 20,
+            argument_bytes: 4 << 20,
+            string_bytes: 16 << 20,
             json_depth: 64,
             json_items: 200_000,
             head_bytes: 32 << 10,

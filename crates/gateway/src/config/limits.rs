@@ -39,6 +39,10 @@ limits! {
     request_bytes: Size,
     /// The largest answer of a server, and the largest frame of its stream.
     answer_bytes: Size,
+    /// The largest arguments of one call.
+    argument_bytes: Size,
+    /// The longest string in arguments or in an answer, as written.
+    string_bytes: Size,
     /// The deepest nesting of a JSON document.
     json_depth: Count,
     /// The most values in one JSON document.

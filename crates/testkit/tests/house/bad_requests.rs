@@ -110,6 +110,16 @@ async fn a_request_with_too_many_values_is_refused() {
 }
 
 #[tokio::test]
+async fn arguments_over_a_bound_of_their_own_are_refused() {
+    for (bound, most) in [("argument_bytes", 60), ("string_bytes", 40)] {
+        let bed = bed_with(|setup| setup.set(&["limits", bound], json!(format!("{most}B")))).await;
+        let reply = bed.caller("mallory").call("echo", json!({"text": "x".repeat(most + 1)})).await;
+        refused(&bed, &reply, 400, -32602, "PTN-1002").await;
+        assert!(bed.up.calls().iter().all(|call| !call.to_string().contains("xxx")), "{bound}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_a_404() {
     let bed = bed().await;
     let reply = bed.caller("mallory").ask("tools/erase", json!({})).await;

@@ -95,6 +95,12 @@ async fn a_hundred_megabytes_are_refused_and_not_kept() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_string_over_its_bound_does_not_reach_the_caller() {
+    let met = meets(Act::Huge(5000), |setup| setup.set(&["limits", "string_bytes"], json!("4KiB"))).await;
+    failed(met, "PTN-4002", "upstream");
+}
+
+#[tokio::test]
 async fn a_server_that_answers_with_a_status_of_its_own_has_failed() {
     for status in [500, 503, 302, 204, 401] {
         let (_, reply, outcome) = meets(Act::Status(status), |setup| setup).await;
