@@ -55,6 +55,19 @@ struct Member {
     written: Span,
 }
 
+impl Member {
+    /// RFC 8785 §3.2.3: by the UTF-16 code units of the keys.
+    fn order(&self, other: &Self, text: &[u8]) -> Ordering {
+        let (mine, others) = (self.key.of(text), other.key.of(text));
+        // Of ASCII that is the order of the bytes.
+        if !self.escaped && !other.escaped && mine.is_ascii() && others.is_ascii() {
+            return mine.cmp(others);
+        }
+        let (mine, others) = (unescape(mine, self.escaped), unescape(others, other.escaped));
+        mine.encode_utf16().cmp(others.encode_utf16())
+    }
+}
+
 impl Form<'_> {
     fn value(&mut self) -> Result<(), CanonicalError> {
         match self.from.peek() {
@@ -132,12 +145,11 @@ impl Form<'_> {
     /// Puts the members from `mine` on, written from `begin` on, in order.
     fn order(&mut self, mine: usize, begin: usize) {
         let text = self.from.text;
-        let key = |member: &Member| unescape(member.key.of(text), member.escaped);
         let members = self.members.get_mut(mine..).unwrap_or_default();
-        if members.is_sorted_by(|left, right| by_utf16(&key(left), &key(right)).is_lt()) {
+        if members.is_sorted_by(|left, right| left.order(right, text).is_lt()) {
             return;
         }
-        members.sort_by(|left, right| by_utf16(&key(left), &key(right)));
+        members.sort_by(|left, right| left.order(right, text));
         let written = self.out.split_off(begin);
         for (index, member) in members.iter().enumerate() {
             if index > 0 {
@@ -157,14 +169,6 @@ impl Form<'_> {
         self.out.push(bracket);
         self.from.at += 1;
     }
-}
-
-/// RFC 8785 §3.2.3: by UTF-16 code units, which differs from bytes only beyond U+FFFF.
-fn by_utf16(left: &str, right: &str) -> Ordering {
-    if left.is_ascii() && right.is_ascii() {
-        return left.cmp(right);
-    }
-    left.encode_utf16().cmp(right.encode_utf16())
 }
 
 #[cfg(test)]

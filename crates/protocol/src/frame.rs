@@ -129,8 +129,7 @@ pub fn decode(body: Bytes, bounds: &Bounds) -> Result<Message, FrameError> {
     if body.len() > bounds.bytes {
         return Err(Fault::TooLarge { limit: bounds.bytes }.into());
     }
-    let text = std::str::from_utf8(&body).map_err(|error| Fault::NotUtf8 { at: error.valid_up_to() })?;
-    let mut scan = Scan::new(text, bounds.depth, bounds.items, true);
+    let mut scan = Scan::new(&body, bounds.depth, bounds.items, true).map_err(|at| Fault::NotUtf8 { at })?;
     let span = scan.document();
     let inner = std::mem::take(&mut scan.inner);
     let frame = Frame { top: &scan.top, body: &body };

@@ -36,10 +36,9 @@ impl Raw {
         if bytes.len() > bounds.bytes {
             return Err(Fault::TooLarge { limit: bounds.bytes }.into());
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| Fault::NotUtf8 { at: error.valid_up_to() })?;
-        let span = Scan::new(text, bounds.depth, bounds.items, false)
-            .document()
-            .map_err(|refusal| Fault::of(refusal, bounds))?;
+        let mut scan =
+            Scan::new(&bytes, bounds.depth, bounds.items, false).map_err(|at| Fault::NotUtf8 { at })?;
+        let span = scan.document().map_err(|refusal| Fault::of(refusal, bounds))?;
         Ok(Self(bytes.slice(span.start..span.end)))
     }
 

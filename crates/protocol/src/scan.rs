@@ -88,11 +88,16 @@ struct Key {
 }
 
 impl<'a> Scan<'a> {
-    /// `collect`: remember members as `top` and `inner` say.
-    pub(crate) fn new(text: &'a str, depth: usize, items: usize, collect: bool) -> Self {
+    /// `collect`: remember members as `top` and `inner` say. Refuses what is not UTF-8, with the offset where it
+    /// stops being that.
+    pub(crate) fn new(text: &'a [u8], depth: usize, items: usize, collect: bool) -> Result<Self, usize> {
+        // ASCII, which most messages are, is found out four times as fast.
+        if !text.is_ascii() {
+            std::str::from_utf8(text).map_err(|error| error.valid_up_to())?;
+        }
         let room = if collect { 8 } else { 0 };
-        Self {
-            text: text.as_bytes(),
+        Ok(Self {
+            text,
             at: 0,
             depth_limit: depth.min(DEEPEST),
             items_left: items,
@@ -101,7 +106,7 @@ impl<'a> Scan<'a> {
             collect,
             top: Vec::with_capacity(room),
             inner: Vec::with_capacity(room),
-        }
+        })
     }
 
     /// Reads the whole text as one value and gives its span.
