@@ -120,6 +120,8 @@ fn demo(ground: &Ground) -> anyhow::Result<()> {
 
 fn deny(ground: &Ground) -> anyhow::Result<()> {
     install::deny(ground)?;
+    // It reads the manifests of all targets' crates, of which a build fetches only this machine's.
+    cargo(ground, &["fetch", "--quiet", "--locked"])?;
     // The advisory database is not among the registries; `check advisories` is for whoever has it.
     let check = ["deny", "--offline", "--workspace", "check", "licenses", "bans", "sources"];
     shell::run(install::with_cached_programs(ground, "cargo").args(check).current_dir(&ground.root))
