@@ -13,10 +13,11 @@ mod ticket;
 
 use crate::disk::{self, Files, Medium};
 use crate::recover::{OpenError, recover};
+use ledger::Leaf;
 use ledger::segment::NodeId;
-use ledger::{Event, Leaf, What};
 use model::{Clock, Dice, ErrorKind, Timestamp};
 use queue::Shared;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,7 @@ impl Drop for Handle {
 
 impl Writer {
     /// Opens the record: takes its lock, cuts off a torn end, begins a new segment and puts `started` on record.
-    /// Blocks for as long as that takes.
+    /// Blocks for as long as that takes. On a full disk it opens failed, and begins once there is room.
     pub fn open(config: Config, clock: Arc<dyn Clock>, dice: &dyn Dice) -> Result<Self, OpenError> {
         let dir = config.dir.clone();
         let at_dir = |source| OpenError::Io { dir: dir.clone(), source };
@@ -122,21 +123,15 @@ impl Writer {
             NodeId(id)
         });
         let shared = Arc::new(Shared::new(config, clock, node, &end, lock));
-        keeper::begin(&shared, &medium).map_err(at_dir)?;
-        let writer = Self { handle: Arc::new(Handle { shared }) };
-        if end.cut_bytes > 0 {
-            let detail = format!("{} bytes of an unfinished write were cut off", end.cut_bytes);
-            writer.note(What::TailCut, &detail);
+        match keeper::begin(&shared, &medium) {
+            // A disk that is full already is waited for like one that fills later.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                shared.fail(0, &format!("cannot begin a segment: {error}"), false);
+            }
+            begun => begun.map_err(at_dir)?,
         }
-        writer.note(What::Started, &format!("node {node}, after leaf {}", end.last));
-        keeper::watch(&writer.handle.shared, medium).map_err(at_dir)?;
-        Ok(writer)
-    }
-
-    fn note(&self, what: What, detail: &str) {
-        let event = Event { detail: Some(detail.into()), ..Event::of(what) };
-        // Nobody waits for it; if the disk fails the next call learns of it.
-        let _ = self.append(self.handle.shared.clock.now(), &Leaf::Event(event));
+        keeper::watch(&shared, medium).map_err(at_dir)?;
+        Ok(Self { handle: Arc::new(Handle { shared }) })
     }
 
     /// Queues a leaf made at `time` and gives it the next sequence number. Never blocks. The leaf is written

@@ -74,6 +74,7 @@ pub(super) fn begin(shared: &Arc<Shared>, medium: &Arc<dyn Medium>) -> io::Resul
         }
         // Turns of the ended epoch may have stopped half-way.
         (queue.write_turn, queue.sync_turn) = (0, 0);
+        queue.greet();
         if let Some((reason, durable, written)) = failure {
             let mut detail = reason.to_string();
             if durable < written {

@@ -66,6 +66,8 @@ pub(super) struct Queue {
     pub(super) sync_turn: u64,
     failures: VecDeque<Failure>,
     failed: u64,
+    /// Leaves about the start, put on record when it first opens.
+    greeting: Vec<Vec<u8>>,
     /// What a failed epoch left unsynced, for one last try by its own syncer.
     pub(super) left: Vec<Arc<dyn Segment>>,
     cut_bytes: u64,
@@ -102,6 +104,16 @@ struct Failure {
 
 impl Shared {
     pub(super) fn new(config: Config, clock: Arc<dyn Clock>, node: NodeId, end: &End, lock: File) -> Self {
+        let note = |what: What, detail: String| {
+            let event = Event { detail: Some(detail.into()), ..Event::of(what) };
+            let mut encoded = Vec::new();
+            ledger::encode(&mut encoded, clock.now(), &Leaf::Event(event));
+            encoded
+        };
+        let cut = (end.cut_bytes > 0).then(|| {
+            note(What::TailCut, format!("{} bytes of an unfinished write were cut off", end.cut_bytes))
+        });
+        let started = note(What::Started, format!("node {node}, after leaf {}", end.last));
         let queue = Queue {
             phase: Phase::Failed("not begun".into()),
             epoch: 0,
@@ -123,6 +135,7 @@ impl Shared {
             sync_turn: 0,
             failures: VecDeque::new(),
             failed: 0,
+            greeting: cut.into_iter().chain([started]).collect(),
             left: Vec::new(),
             cut_bytes: end.cut_bytes,
             lock: Some(lock),
@@ -403,6 +416,13 @@ impl Queue {
         segment::push(&mut self.buffer, sequence, encoded);
         self.next += 1;
         sequence
+    }
+
+    /// Queues what is to be said once, when the record first opens.
+    pub(super) fn greet(&mut self) {
+        for leaf in std::mem::take(&mut self.greeting) {
+            self.enqueue(&leaf);
+        }
     }
 
     /// Somebody waits for a leaf that is not written.

@@ -1,6 +1,7 @@
 use super::fixture::{self, Brittle, Mode, intent, open_on, outcome, put, record, settle, until, wait};
 use super::*;
 use crate::query::{Filter, Found, query};
+use ledger::What;
 use model::{FixedClock, SeededDice};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

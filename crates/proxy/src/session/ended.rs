@@ -57,7 +57,9 @@ impl Ended {
                 }
             }
         }
-        let file = write_all(path, &expiries).map_err(fail)?;
+        // Rewritten to forget what has expired; on a full disk the old file will do.
+        let file = write_all(path, &expiries).or_else(|error| appending(path).map_err(|_| error));
+        let file = file.map_err(fail)?;
         let inner = Inner { file, lines: expiries.len(), expiries };
         Ok(Self { path: path.to_owned(), bound, inner: Mutex::new(inner) })
     }
@@ -87,7 +89,8 @@ impl Ended {
             inner.file = write_all(&self.path, &inner.expiries).map_err(fail)?;
             inner.lines = inner.expiries.len();
         } else {
-            writeln!(inner.file, "{} {id}", expiry.0).map_err(fail)?;
+            // The break comes first: a line that a full disk tore off does not spoil the next.
+            write!(inner.file, "\n{} {id}", expiry.0).map_err(fail)?;
             inner.file.sync_data().map_err(fail)?;
             inner.lines += 1;
         }
@@ -106,6 +109,10 @@ fn write_all(path: &Path, expiries: &HashMap<Digest, Timestamp>) -> std::io::Res
     file.write_all(&text)?;
     file.sync_data()?;
     std::fs::rename(&beside, path)?;
+    appending(path)
+}
+
+fn appending(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
 
@@ -123,6 +130,21 @@ mod tests {
         ended.remember(b, Timestamp(200), Timestamp(0)).unwrap();
         let again = Ended::open(&path, 10, Timestamp(150)).unwrap();
         assert!(!again.contains(&a) && again.contains(&b));
+    }
+
+    #[test]
+    fn a_torn_line_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ended-sessions");
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let ended = Ended::open(&path, 10, Timestamp(0)).unwrap();
+        ended.remember(a, Timestamp(100), Timestamp(0)).unwrap();
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend_from_slice(b"\n100 0123456");
+        std::fs::write(&path, text).unwrap();
+        ended.remember(b, Timestamp(200), Timestamp(0)).unwrap();
+        let again = Ended::open(&path, 10, Timestamp(50)).unwrap();
+        assert!(again.contains(&a) && again.contains(&b));
     }
 
     #[test]

@@ -83,3 +83,29 @@ async fn a_full_disk_refuses_calls_turns_readiness_red_and_mends_itself() {
     let intents = record.iter().filter(|found| found.leaf["kind"] == "intent").count();
     assert!(intents >= up.calls().len(), "{intents} intents for {} calls", up.calls().len());
 }
+
+#[tokio::test]
+async fn a_gateway_that_starts_on_a_full_disk_waits_for_room() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
+    let start = || Setup::trusting(&idp).server("up", &up).data_dir(&disk.path().join("data")).start();
+    let mut first = start().await;
+    let session = first.caller(&idp, "alice", UP).open().await;
+    session.send(session.leaving()).await;
+    first.shutdown().await;
+    let ballast = disk.fill();
+    let gateway = start().await;
+    let caller = gateway.caller(&idp, "alice", UP);
+    let reply = caller.call("echo", json!({"text": "no room"})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-5001"), "{}", reply.text());
+    assert_eq!(gateway.admin("/readyz").await.status, 503);
+    assert!(up.calls().is_empty());
+    std::fs::remove_file(ballast).unwrap();
+    eventually("room for the record", || async {
+        (gateway.admin("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    served(&caller.call("write", json!({"text": "room"})).await, "room");
+    let started = gateway.record().iter().filter(|found| found.leaf["what"] == "started").count();
+    assert_eq!(started, 2);
+}
