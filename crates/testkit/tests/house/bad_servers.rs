@@ -96,8 +96,16 @@ async fn a_hundred_megabytes_are_refused_and_not_kept() {
 
 #[tokio::test]
 async fn an_answer_with_a_string_over_its_bound_does_not_reach_the_caller() {
-    let met = meets(Act::Huge(5000), |setup| setup.set(&["limits", "string_bytes"], json!("4KiB"))).await;
-    failed(met, "PTN-4002", "upstream");
+    let bound = |setup: Setup| setup.set(&["limits", "string_bytes"], json!("4KiB"));
+    let (_, reply, outcome) = meets(Act::Huge(5000), bound).await;
+    assert_eq!(
+        (code(&reply).as_str(), reply.text().contains("xxx")),
+        ("PTN-4002", false),
+        "{}",
+        reply.text()
+    );
+    let found = "bounds: a string of more than 4096 bytes at \"/content/0/text\"";
+    assert_eq!((&outcome["attempt"], &outcome["reason"]), (&json!("answered"), &json!(found)), "{outcome}");
 }
 
 #[tokio::test]
