@@ -31,7 +31,7 @@ pub(crate) async fn relay(
         Err(_) => Ok(stream::begin(house, sent, None, under_way)),
         Ok(Err(error)) => {
             let upstream = sent.upstream_id();
-            Err(send::failed(sent.call, sent.open, &error, Some(&upstream)).await)
+            Err(send::failed(sent.call, sent.open, &error, upstream.as_deref()).await)
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Sent {
     pub(crate) exchange: Exchange,
 }
 
-/// Sends the call.
+/// Sends the call, as fast as its answer is waited for: see [`Exchange`].
 pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop> {
     let (target, mut open, credential) = armed.into_parts();
     let Target { call, server, named, arguments, params, .. } = target;
@@ -55,7 +55,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
         inbox: call.client.session.as_ref().map(|session| listen::inbox(house, session)),
     };
     open.sending();
-    match house.upstreams.exchange(out).await {
+    match house.upstreams.begin(out) {
         Ok(exchange) => Ok(Sent { call, server, arguments, open, exchange }),
         Err(error) => Err(failed(call, open, &error, None).await),
     }
@@ -76,9 +76,9 @@ pub(crate) async fn failed(
 }
 
 impl Sent {
-    /// The id of the request upstream, as JSON text, for the record.
-    pub(crate) fn upstream_id(&self) -> String {
-        self.exchange.upstream_id().to_raw().as_json().to_owned()
+    /// The id of the request upstream, as JSON text, for the record; none if it never left.
+    pub(crate) fn upstream_id(&self) -> Option<String> {
+        self.exchange.upstream_id().map(|id| id.to_raw().as_json().to_owned())
     }
 }
 

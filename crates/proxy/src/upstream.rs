@@ -216,33 +216,33 @@ impl Upstreams {
         self.servers.store(Arc::new(table));
     }
 
-    /// Opens one exchange: sends the call and waits for the first sign of an answer.
+    /// Begins one exchange. Nothing is sent before it is driven.
     ///
-    /// Cancel safety: dropping the future, or the exchange, cancels the call upstream.
+    /// Cancel safety: dropping the exchange cancels the call upstream.
     ///
     /// # Errors
-    /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
-    pub(crate) async fn exchange(&self, out: Outbound) -> Result<Exchange, UpstreamError> {
+    /// [`UpstreamError`] when there is no such server.
+    pub(crate) fn begin(&self, out: Outbound) -> Result<Exchange, UpstreamError> {
         let server = self.server(&out.server)?;
         let limit = match out.method {
             // A subscription lives as long as its listener.
             Method::SubscriptionsListen => out.deadline,
             _ => out.deadline.min(server.timeout()),
         };
-        let sent = AtomicBool::new(false);
-        let mut deadline = Box::pin(tokio::time::sleep(limit));
-        let opened = {
-            let attempt = std::pin::pin!(server.open(out, &sent));
-            tokio::select! {
-                biased;
-                opened = attempt => opened?,
-                () = &mut deadline => {
-                    let sent = if sent.load(Ordering::Relaxed) { Sent::Unknown } else { Sent::NotSent };
-                    return Err(UpstreamError::timeout(sent, limit));
-                }
-            }
-        };
-        Ok(Exchange::new(opened, deadline, limit))
+        let sent = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&sent);
+        let opening = async move { server.open(out, &flag).await };
+        Ok(Exchange::new(Box::pin(opening), sent, limit))
+    }
+
+    /// Opens one exchange: sends the call and waits for the first sign of an answer.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
+    pub(crate) async fn exchange(&self, out: Outbound) -> Result<Exchange, UpstreamError> {
+        let mut exchange = self.begin(out)?;
+        exchange.open().await?;
+        Ok(exchange)
     }
 
     /// What the server says of itself: the result of `server/discover` or of `initialize`.

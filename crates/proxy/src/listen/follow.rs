@@ -59,8 +59,14 @@ async fn follow(house: &Arc<House>, call: &Call, uri: &str) -> Result<Followed, 
     let vetted = inspect::request(house, permit)?;
     let recorded = record::intent(house, vetted).await?;
     let armed = attach(house, recorded).await?;
-    let sent = send(house, armed).await?;
-    Ok(Followed { uri: uri.into(), sent })
+    let mut sent = send(house, armed).await?;
+    match sent.exchange.open().await {
+        Ok(()) => Ok(Followed { uri: uri.into(), sent }),
+        Err(error) => {
+            let upstream = sent.upstream_id();
+            Err(send::failed(sent.call, sent.open, &error, upstream.as_deref()).await)
+        }
+    }
 }
 
 /// A call of its own for one resource, by the same caller.
@@ -122,7 +128,7 @@ async fn one(followed: Followed, subscription: &Id, sender: &mpsc::Sender<Bytes>
                     attempt: Attempt::Answered,
                     code: None,
                     reason: None,
-                    upstream: Some(&upstream),
+                    upstream: upstream.as_deref(),
                     findings: &[],
                     answer_bytes: 0,
                     reply_bytes: 0,
@@ -133,7 +139,7 @@ async fn one(followed: Followed, subscription: &Id, sender: &mpsc::Sender<Bytes>
             }
             Err(error) => {
                 let upstream = sent.upstream_id();
-                drop(send::failed(sent.call, sent.open, &error, Some(&upstream)).await);
+                drop(send::failed(sent.call, sent.open, &error, upstream.as_deref()).await);
                 return;
             }
         }

@@ -63,7 +63,7 @@ pub(super) async fn release(
                 attempt: Attempt::Answered,
                 code: None,
                 reason: None,
-                upstream: Some(&upstream),
+                upstream: upstream.as_deref(),
                 findings: &[],
                 answer_bytes: answer_bytes.saturating_add(streamed),
                 reply_bytes: length.saturating_add(streamed),
@@ -75,7 +75,7 @@ pub(super) async fn release(
             let (kind, code) = (ErrorKind::Upstream, Code::UPSTREAM_FAILED);
             Err(sent
                 .open
-                .failed(sent.call.trail, Attempt::Answered, kind, code, &reason, Some(&upstream))
+                .failed(sent.call.trail, Attempt::Answered, kind, code, &reason, upstream.as_deref())
                 .await)
         }
     }

@@ -113,7 +113,7 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
 
 async fn failed(sent: Sent, error: &crate::upstream::UpstreamError) -> Stop {
     let upstream = sent.upstream_id();
-    send::failed(sent.call, sent.open, error, Some(&upstream)).await
+    send::failed(sent.call, sent.open, error, upstream.as_deref()).await
 }
 
 /// The caller's token has expired or was revoked while the call was under way.
@@ -121,7 +121,7 @@ async fn expired(sent: Sent) -> Stop {
     let upstream = sent.upstream_id();
     let (kind, code) = (ErrorKind::Unauthenticated, Code::TOKEN_INVALID);
     let reason = "the token ended while the call was under way";
-    sent.open.failed(sent.call.trail, ledger::Attempt::Unknown, kind, code, reason, Some(&upstream)).await
+    sent.open.failed(sent.call.trail, ledger::Attempt::Unknown, kind, code, reason, upstream.as_deref()).await
 }
 
 /// Passes a notification on, if it is within bounds.

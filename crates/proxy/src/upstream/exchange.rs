@@ -9,20 +9,29 @@ use super::session::Session;
 use super::slots::Slot;
 use super::{Inbox, Unsolicited, link::Link};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use model::ServerName;
 use protocol::{Id, Message, Notification, Outcome, Request, Response, frame};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Sleep;
 
 /// A call under way. Dropping it before its answer cancels it upstream: the stream is closed (HTTP), and a
 /// server of the older era, or on stdio, is told with `notifications/cancelled`.
 pub(crate) struct Exchange {
-    opened: Opened,
-    id: Id,
+    state: State,
+    /// Whether the call may have taken effect.
+    sent: Arc<AtomicBool>,
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
+}
+
+enum State {
+    /// On its way to the first sign of an answer.
+    Opening(BoxFuture<'static, Result<Opened, UpstreamError>>),
+    Open(Opened, Id),
 }
 
 /// What the server says next.
@@ -60,33 +69,70 @@ pub(crate) enum Answering {
 }
 
 impl Exchange {
-    pub(super) fn new(opened: Opened, deadline: Pin<Box<Sleep>>, limit: Duration) -> Self {
-        let id = Id::Number(opened.dialect.id);
-        Self { opened, id, deadline, limit }
+    /// An exchange that opens as it is driven, and may take `limit` in all. `sent` is set as soon as the call may
+    /// have taken effect.
+    pub(super) fn new(
+        opening: BoxFuture<'static, Result<Opened, UpstreamError>>,
+        sent: Arc<AtomicBool>,
+        limit: Duration,
+    ) -> Self {
+        Self { state: State::Opening(opening), sent, deadline: Box::pin(tokio::time::sleep(limit)), limit }
     }
 
-    /// The id of the request upstream.
-    pub(crate) fn upstream_id(&self) -> &Id {
-        &self.id
+    /// The id of the request upstream, once it is known.
+    pub(crate) fn upstream_id(&self) -> Option<&Id> {
+        match &self.state {
+            State::Opening(_) => None,
+            State::Open(_, id) => Some(id),
+        }
+    }
+
+    /// Sends the call and waits for the first sign of an answer. Cancel safe.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
+    pub(crate) async fn open(&mut self) -> Result<(), UpstreamError> {
+        self.opened().await.map(drop)
+    }
+
+    async fn opened(&mut self) -> Result<(&mut Opened, Pin<&mut Sleep>), UpstreamError> {
+        if let State::Opening(opening) = &mut self.state {
+            let opened = tokio::select! {
+                biased;
+                opened = opening => opened?,
+                () = &mut self.deadline => {
+                    let sent = if self.sent.load(Ordering::Relaxed) { Sent::Unknown } else { Sent::NotSent };
+                    return Err(UpstreamError::timeout(sent, self.limit));
+                }
+            };
+            let id = Id::Number(opened.dialect.id);
+            self.state = State::Open(opened, id);
+        }
+        match &mut self.state {
+            State::Open(opened, _) => Ok((opened, self.deadline.as_mut())),
+            State::Opening(_) => Err(UpstreamError::internal("an exchange that opened is not open")),
+        }
     }
 
     /// What the server says next. Cancel safe. After `Final`, or an error, it is not called again.
     ///
     /// # Errors
-    /// [`UpstreamError`]: the call may have taken effect.
+    /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
     pub(crate) async fn next(&mut self) -> Result<Inbound, UpstreamError> {
+        let limit = self.limit;
+        let (opened, mut deadline) = self.opened().await?;
         loop {
             let message = tokio::select! {
                 biased;
-                message = self.opened.wire.next() => message?,
-                () = &mut self.deadline => return Err(UpstreamError::timeout(Sent::Unknown, self.limit)),
+                message = opened.wire.next() => message?,
+                () = &mut deadline => return Err(UpstreamError::timeout(Sent::Unknown, limit)),
             };
-            match self.opened.dialect.hear(message)? {
+            match opened.dialect.hear(message)? {
                 Heard::Notification(notification) => return Ok(Inbound::Notification(notification)),
                 Heard::Request(request) => return Ok(Inbound::Request(request)),
                 Heard::Final(outcome) => return Ok(Inbound::Final(outcome)),
-                Heard::Unsolicited(notification) => self.opened.unsolicited(notification),
-                Heard::Reply(reply) => self.opened.wire.say(reply),
+                Heard::Unsolicited(notification) => opened.unsolicited(notification),
+                Heard::Reply(reply) => opened.wire.say(reply),
                 Heard::Nothing => {}
             }
         }
@@ -97,7 +143,10 @@ impl Exchange {
     /// # Errors
     /// [`UpstreamError`] when the answer could not be delivered.
     pub(crate) async fn answer(&mut self, response: Response) -> Result<(), UpstreamError> {
-        match &self.opened.wire {
+        let State::Open(opened, _) = &self.state else {
+            return Err(UpstreamError::internal("nobody has asked yet"));
+        };
+        match &opened.wire {
             Wire::Http(call) => match call.session() {
                 Some(session) => session.post(response.bytes).await,
                 None => Err(UpstreamError::internal("a stateless server asks no questions")),

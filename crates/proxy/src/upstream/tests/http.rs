@@ -391,7 +391,7 @@ async fn dropping_a_call_withdraws_it() {
     let (fake, upstreams) = one(silent).await;
     let mut exchange = upstreams.exchange(call("s", OLDER)).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(50), exchange.next()).await.is_err());
-    let id = exchange.upstream_id().clone();
+    let id = exchange.upstream_id().unwrap().clone();
     drop(exchange);
     let told = fake.wait(|seen| seen.method() == "notifications/cancelled").await;
     assert_eq!(Id::Number(told.body["params"]["requestId"].as_i64().unwrap()), id);
