@@ -338,7 +338,7 @@ impl Reads {
 }
 
 /// `context.a.b` as `[a, b]`; `None` for anything else.
-fn path(expr: &Expr) -> Option<Vec<&str>> {
+pub(crate) fn path(expr: &Expr) -> Option<Vec<&str>> {
     match expr {
         Expr::Var(Var::Context) => Some(Vec::new()),
         Expr::GetAttr { expr, attr } => {

@@ -5,8 +5,11 @@
 //! call is denied ([`Unrepresentable`]). Nothing is rounded, coerced or guessed.
 
 mod arguments;
+mod datum;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use datum::{Datum, Record as Arguments};
 
 use crate::condition::Reads;
 use crate::constants::Constants;
@@ -100,24 +103,27 @@ impl Wanted {
         Self { constants, ..self }
     }
 
-    /// Builds the context.
-    pub(crate) fn build(
+    /// Reads what is wanted of the arguments.
+    pub(crate) fn read<'a>(&'a self, arguments: &'a [u8]) -> Result<Arguments<'a>, Unrepresentable> {
+        match &self.args {
+            // Nothing to read needs no parsing.
+            Some(fields) if !fields.is_empty() => arguments::read(arguments, fields),
+            _ => Ok(Arguments::default()),
+        }
+    }
+
+    /// Builds the context around arguments that were read.
+    pub(crate) fn context(
         &self,
-        arguments: &[u8],
+        arguments: &Arguments<'_>,
         environment: &Environment<'_>,
         zone: &Zone,
         subject: &Subject,
     ) -> Result<Context, Unrepresentable> {
         let mut root: Vec<(&str, Value)> = Vec::with_capacity(8);
         root.extend(self.constants.iter());
-        if let Some(fields) = &self.args {
-            // Nothing to read needs no parsing.
-            let args = if fields.is_empty() {
-                Value::empty_record(None)
-            } else {
-                arguments::read(arguments, fields)?
-            };
-            root.push(("args", args));
+        if self.args.is_some() {
+            root.push(("args", arguments.value().ok_or_else(|| no_such_value("/args"))?));
         }
         if let Some(fields) = &self.time {
             let time = Clockwork::at(environment.now, zone);
@@ -236,6 +242,9 @@ pub(crate) fn value(expression: RestrictedExpression) -> Option<Value> {
 
 /// Cedar refuses no value that this crate writes; if it did, the call is denied.
 fn extension(expression: RestrictedExpression, pointer: &str) -> Result<Value, Unrepresentable> {
-    value(expression)
-        .ok_or_else(|| Unrepresentable { pointer: pointer.to_owned(), reason: "Cedar has no such value" })
+    value(expression).ok_or_else(|| no_such_value(pointer))
+}
+
+fn no_such_value(pointer: &str) -> Unrepresentable {
+    Unrepresentable { pointer: pointer.to_owned(), reason: "Cedar has no such value" }
 }

@@ -2,7 +2,9 @@
 
 use crate::action::Slice;
 use crate::context::Unrepresentable;
+use crate::plain::Facts;
 use crate::rule::Rule;
+use crate::standing::Open;
 use crate::subject::Subject;
 use crate::{Environment, Zone};
 use cedar_policy_core::ast::{self, Literal, Value, ValueKind};
@@ -83,19 +85,39 @@ pub(crate) fn decide(
     if parts.open.is_empty() {
         return tally.decision();
     }
-    let context = match parts.wanted.build(arguments, environment, zone, subject) {
-        Ok(context) => context,
-        Err(Unrepresentable { pointer, reason }) if !tally.forbids() => {
+    let arguments = match parts.wanted.read(arguments) {
+        Ok(arguments) => arguments,
+        // Forbidden whatever the arguments are.
+        Err(_) if tally.forbids() => return tally.decision(),
+        Err(Unrepresentable { pointer, reason }) => {
             return deny(DenyReason::Unrepresentable { pointer, reason });
         }
-        // Forbidden whatever the arguments are.
-        Err(_) => return tally.decision(),
     };
-    let request = subject.request(slice, context);
-    let evaluator = Evaluator::new(request, &standing.entities, Extensions::all_available());
+    let facts = Facts::new(&arguments, environment, zone);
+    // Made for the first rule that is not plain.
+    let mut cedar: Option<Evaluator<'_>> = None;
     let slots = HashMap::new();
-    for (rule, condition) in &parts.open {
-        match holds(&evaluator, condition, &slots) {
+    for Open { rule, plain, expr } in &parts.open {
+        let answer = match plain.as_ref().and_then(|plain| plain.answer(&facts)) {
+            Some(holds) => Ok(holds),
+            None => {
+                let evaluator = match &mut cedar {
+                    Some(evaluator) => evaluator,
+                    None => match parts.wanted.context(&arguments, environment, zone, subject) {
+                        Ok(context) => cedar.insert(Evaluator::new(
+                            subject.request(slice, context),
+                            &standing.entities,
+                            Extensions::all_available(),
+                        )),
+                        Err(Unrepresentable { pointer, reason }) => {
+                            return deny(DenyReason::Unrepresentable { pointer, reason });
+                        }
+                    },
+                };
+                holds(evaluator, expr, &slots)
+            }
+        };
+        match answer {
             Ok(true) => tally.holds(rule),
             Ok(false) => {}
             Err(error) => tally.errs(rule, &error),

@@ -127,12 +127,11 @@ impl Trier<'_> {
     fn attempt(&self, rule: &Rule) -> Trial {
         let reads = rule.reads();
         let mut clauses = Vec::new();
-        let verdict = match Wanted::of(&reads, &self.slice.arguments).build(
-            self.arguments,
-            self.environment,
-            self.zone,
-            self.subject,
-        ) {
+        let wanted = Wanted::of(&reads, &self.slice.arguments);
+        let context = wanted
+            .read(self.arguments)
+            .and_then(|read| wanted.context(&read, self.environment, self.zone, self.subject));
+        let verdict = match context {
             Ok(context) => self.evaluate(rule, context, &mut clauses),
             Err(Unrepresentable { pointer, reason }) => {
                 Verdict::Error(format!("argument {pointer:?} is {reason}"))

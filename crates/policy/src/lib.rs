@@ -16,6 +16,7 @@ mod environment;
 mod explain;
 mod fault;
 mod number;
+mod plain;
 mod revision;
 mod rule;
 mod rules;

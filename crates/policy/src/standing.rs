@@ -5,6 +5,7 @@ use crate::action::Slice;
 use crate::condition::{Atom, Outcomes, Reads, Rest, reads_var};
 use crate::constants::Constants;
 use crate::context::Wanted;
+use crate::plain::Plain;
 use crate::rule::Rule;
 use crate::subject::Subject;
 use cedar_policy::pst::{Expr, Literal, Var};
@@ -26,12 +27,21 @@ pub(crate) struct Standing {
 pub(crate) struct Parts {
     /// Rules that hold in every context.
     pub(crate) settled: Vec<Arc<Rule>>,
-    /// Rules that depend on the call, with what is left of their condition.
-    pub(crate) open: Vec<(Arc<Rule>, ast::Expr)>,
+    /// Rules that depend on the call.
+    pub(crate) open: Vec<Open>,
     /// What the open rules read of the call.
     pub(crate) wanted: Wanted,
     /// Whether evaluating the open rules looks up entities.
     dereferences: bool,
+}
+
+/// A rule that depends on the call, with what is left of its condition: for Cedar, and in its plain form if it has
+/// one.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) plain: Option<Plain>,
+    pub(crate) expr: ast::Expr,
 }
 
 /// The parts worked out for a slice, by how its atoms came out, in the order they were asked.
@@ -81,8 +91,9 @@ impl Parts {
         let open = open
             .into_iter()
             .map(|(rule, expr)| {
+                let plain = Plain::of(&expr);
                 let lifted = if reads.whole { expr } else { constants.lift(&expr) };
-                (rule, Arc::unwrap_or_clone(lifted).into())
+                Open { rule, plain, expr: Arc::unwrap_or_clone(lifted).into() }
             })
             .collect();
         let wanted = Wanted::of(&reads, &slice.arguments).with(constants);

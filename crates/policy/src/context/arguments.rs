@@ -2,17 +2,18 @@
 //!
 //! The bytes were checked by `protocol::decode` before; this reader trusts none of that.
 
-use super::{Kind, Unrepresentable, Want, decimal};
+use super::datum::{Datum, Record};
+use super::{Kind, Unrepresentable, Want};
 use crate::number;
-use cedar_policy_core::ast::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 type Fields = [(Box<str>, Want)];
 
 /// The record of `fields` in the object `bytes`.
-pub(super) fn read(bytes: &[u8], fields: &Fields) -> Result<Value, Unrepresentable> {
+pub(super) fn read<'a>(bytes: &'a [u8], fields: &'a Fields) -> Result<Record<'a>, Unrepresentable> {
     let mut trail = Trail { reason: None, path: Vec::new() };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let result = Object { fields, trail: &mut trail }
@@ -39,15 +40,15 @@ impl Trail {
 }
 
 /// One wanted value; `None` stands for an allowed `null`.
-struct One<'a> {
-    want: &'a Want,
-    trail: &'a mut Trail,
+struct One<'f, 't> {
+    want: &'f Want,
+    trail: &'t mut Trail,
 }
 
-impl<'de> DeserializeSeed<'de> for One<'_> {
-    type Value = Option<Value>;
+impl<'de, 'f: 'de> DeserializeSeed<'de> for One<'f, '_> {
+    type Value = Option<Datum<'de>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let Self { want, trail } = self;
         match &want.kind {
             Kind::Long | Kind::Decimal => {
@@ -56,13 +57,11 @@ impl<'de> DeserializeSeed<'de> for One<'_> {
                 if text == "null" && want.nullable {
                     return Ok(None);
                 }
-                let (value, reason) = match want.kind {
-                    Kind::Decimal => {
-                        (number::decimal(text).and_then(decimal), "not a number with at most four decimals")
-                    }
-                    _ => (number::long(text).map(Value::from), "not an integer within 64 bits"),
+                let datum = match want.kind {
+                    Kind::Decimal => number::decimal(text).map(Datum::Decimal),
+                    _ => number::long(text).map(Datum::Long),
                 };
-                value.map(Some).ok_or_else(|| trail.stop(reason))
+                datum.map(Some).ok_or_else(|| trail.stop(want.kind.expected()))
             }
             Kind::Presence | Kind::Boolean | Kind::Text | Kind::Set(_) | Kind::Record(_) => {
                 let expected = want.kind.expected();
@@ -89,53 +88,62 @@ impl Kind {
     }
 }
 
-struct Typed<'a> {
-    want: &'a Want,
-    trail: &'a mut Trail,
+struct Typed<'f, 't> {
+    want: &'f Want,
+    trail: &'t mut Trail,
 }
 
-impl Typed<'_> {
-    fn present<E: Error>(self) -> Result<Option<Value>, E> {
+impl Typed<'_, '_> {
+    fn present<'de, E: Error>(self) -> Result<Option<Datum<'de>>, E> {
         match self.want.kind {
             // Only `has` looks at it.
-            Kind::Presence => Ok(Some(Value::from(true))),
+            Kind::Presence => Ok(Some(Datum::Present)),
             _ => Err(self.trail.stop(self.want.kind.expected())),
         }
     }
 }
 
-impl<'de> Visitor<'de> for Typed<'_> {
-    type Value = Option<Value>;
+impl<'de, 'f: 'de> Visitor<'de> for Typed<'f, '_> {
+    type Value = Option<Datum<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value of the declared type")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Option<Value>, E> {
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         if self.want.nullable { Ok(None) } else { Err(self.trail.stop("null is not allowed here")) }
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Option<Value>, E> {
-        if self.want.kind == Kind::Boolean { Ok(Some(Value::from(value))) } else { self.present() }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        if self.want.kind == Kind::Boolean { Ok(Some(Datum::Boolean(value))) } else { self.present() }
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Option<Value>, E> {
-        if self.want.kind == Kind::Text { Ok(Some(Value::from(value))) } else { self.present() }
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        if self.want.kind == Kind::Text {
+            Ok(Some(Datum::Text(Cow::Borrowed(value))))
+        } else {
+            self.present()
+        }
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<Value>, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        let owned = || Datum::Text(Cow::Owned(value.to_owned()));
+        if self.want.kind == Kind::Text { Ok(Some(owned())) } else { self.present() }
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
         self.present()
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<Value>, E> {
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
         self.present()
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<Value>, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
         self.present()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Value>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let Kind::Set(element) = &self.want.kind else {
             while items.next_element::<IgnoredAny>()?.is_some() {}
             return self.present();
@@ -144,7 +152,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
         loop {
             match items.next_element_seed(One { want: element, trail: &mut *self.trail }) {
                 Ok(Some(value)) => values.extend(value),
-                Ok(None) => return Ok(Some(Value::set(values, None))),
+                Ok(None) => return Ok(Some(Datum::Set(values))),
                 Err(error) => {
                     self.trail.path.push(values.len().to_string());
                     return Err(error);
@@ -153,37 +161,38 @@ impl<'de> Visitor<'de> for Typed<'_> {
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<Value>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         if let Kind::Record(fields) = &self.want.kind {
-            return Object { fields, trail: self.trail }.visit_map(members).map(Some);
+            let inner = Object { fields, trail: self.trail }.visit_map(members);
+            return inner.map(|record| Some(Datum::Record(record)));
         }
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         self.present()
     }
 }
 
-struct Object<'a> {
-    fields: &'a Fields,
-    trail: &'a mut Trail,
+struct Object<'f, 't> {
+    fields: &'f Fields,
+    trail: &'t mut Trail,
 }
 
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Value;
+impl<'de, 'f: 'de> DeserializeSeed<'de> for Object<'f, '_> {
+    type Value = Record<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Value;
+impl<'de, 'f: 'de> Visitor<'de> for Object<'f, '_> {
+    type Value = Record<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut found: Vec<(&str, Value)> = Vec::with_capacity(self.fields.len());
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found: Vec<(&str, Datum<'de>)> = Vec::with_capacity(self.fields.len());
         // `null` counts as absent, and a second member of that name is still a repeat.
         let mut absent: Vec<&str> = Vec::new();
         while let Some(field) = members.next_key_seed(Key { fields: self.fields })? {
@@ -205,7 +214,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                 }
             }
         }
-        Ok(super::record(found))
+        Ok(Record(found))
     }
 }
 

@@ -17,12 +17,9 @@ fn build(reads: &[&str], arguments: &str) -> Result<String, Unrepresentable> {
             }
         }
     }
-    let context = Wanted::of(&tree, &types).build(
-        arguments.as_bytes(),
-        &moment(),
-        &Zone::utc(),
-        &Subject::of(&alice()),
-    )?;
+    let wanted = Wanted::of(&tree, &types);
+    let read = wanted.read(arguments.as_bytes())?;
+    let context = wanted.context(&read, &moment(), &Zone::utc(), &Subject::of(&alice()))?;
     Ok(context.to_string())
 }
 
