@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Measures only whose name contains this.
     #[arg(long)]
     only: Option<String>,
-    /// Use the release binaries that are there.
+    /// Use the binaries that are there.
     #[arg(long)]
     no_build: bool,
     /// Exit with an error when a target is missed.
@@ -74,15 +74,18 @@ struct Binaries {
     portunus: PathBuf,
 }
 
+/// What is measured is what is shipped.
+const PROFILE: &str = "dist";
+
 fn build(root: &Path, there: bool) -> anyhow::Result<Binaries> {
     if !there {
         let mut cargo = shell::command("cargo");
-        cargo.current_dir(root).args(["build", "--release", "--workspace"]);
+        cargo.current_dir(root).args(["build", "--profile", PROFILE, "--workspace"]);
         cargo.args(["load", "floor", "fixture", "portunus"].iter().flat_map(|name| ["--bin", name]));
         shell::run(&mut cargo)?;
     }
     // This program lies in `<target>/<profile>/`.
-    let target = std::env::current_exe()?.ancestors().nth(2).context("no target directory")?.join("release");
+    let target = std::env::current_exe()?.ancestors().nth(2).context("no target directory")?.join(PROFILE);
     let of = |name: &str| {
         let path = target.join(name);
         ensure!(path.exists(), "{} is missing", path.display());
