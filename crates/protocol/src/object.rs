@@ -77,6 +77,12 @@ impl Members {
         self.entries.iter().map(|entry| (entry.key_of(self.raw.as_bytes()), self.slice(entry)))
     }
 
+    /// Keys (unescaped), each with its whole member as it is written: key, colon and value.
+    pub fn written(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
+        let text = self.raw.as_bytes();
+        self.entries.iter().map(move |entry| (entry.key_of(text), entry.member_of(text)))
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }

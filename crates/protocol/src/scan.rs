@@ -50,6 +50,11 @@ impl Entry {
         unescape(self.key.of(text), self.escaped)
     }
 
+    /// The member from the opening quote of its key to the end of its value.
+    pub(crate) fn member_of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        Span { start: self.key.start.saturating_sub(1), end: self.value.end }.of(text)
+    }
+
     pub(crate) fn back(self, base: usize) -> Self {
         Self { key: self.key.back(base), escaped: self.escaped, value: self.value.back(base) }
     }

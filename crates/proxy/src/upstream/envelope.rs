@@ -27,18 +27,16 @@ pub(super) fn stateless(id: i64, method: Method, params: Option<&Members>, told:
     let id = digits.format(id).as_bytes();
     put(&mut out, &[br#"{"jsonrpc":"2.0","id":"#, id, br#","method":""#, method.name().as_bytes()]);
     out.extend_from_slice(br#"","params":{"#);
-    let mut meta = None;
-    for (key, value) in params.into_iter().flat_map(Members::iter) {
-        if key == "_meta" {
-            meta = value.members();
-        } else {
-            member(&mut out, &key, value.as_bytes());
+    for (key, written) in params.into_iter().flat_map(Members::written) {
+        if key != "_meta" {
+            put(&mut out, &[written, b","]);
         }
     }
     out.extend_from_slice(br#""_meta":{"#);
-    for (key, value) in meta.iter().flat_map(Members::iter) {
+    let meta = params.and_then(|params| params.object("_meta"));
+    for (key, written) in meta.iter().flat_map(Members::written) {
         if !OURS.contains(&&*key) {
-            member(&mut out, &key, value.as_bytes());
+            put(&mut out, &[written, b","]);
         }
     }
     if let Some(info) = told.info {
@@ -58,13 +56,9 @@ pub(super) fn stateless(id: i64, method: Method, params: Option<&Members>, told:
     Bytes::from(out)
 }
 
-/// `"key":value,`
+/// `"key":value,` for a key without anything to escape.
 fn member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
-    if key.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        put(out, &[b"\"", key.as_bytes(), b"\":", value, b","]);
-    } else {
-        put(out, &[Raw::of_str(key).as_bytes(), b":", value, b","]);
-    }
+    put(out, &[b"\"", key.as_bytes(), b"\":", value, b","]);
 }
 
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
@@ -107,9 +101,11 @@ mod tests {
         let meta = r#""io.modelcontextprotocol/clientInfo":{"name":"c"},"io.modelcontextprotocol/logLevel":"info","io.modelcontextprotocol/clientCapabilities":{"roots":{}},"io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
         let head = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"#;
         assert_eq!(written(None, false), format!(r#"{head}{{"_meta":{{{meta}}}}}}}"#));
+        // Down to the spaces between key and value.
         let params = r#"{ "name" : "x","_meta":{"io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"a\"b":[1.0 , 2],"progressToken":"t","baggage":"secret"},"arguments":{"é": 1e2}}"#;
-        let expect =
-            format!(r#"{head}{{"name":"x","arguments":{{"é": 1e2}},"_meta":{{"a\"b":[1.0 , 2],{meta}}}}}}}"#);
+        let expect = format!(
+            r#"{head}{{"name" : "x","arguments":{{"é": 1e2}},"_meta":{{"a\"b":[1.0 , 2],{meta}}}}}}}"#
+        );
         assert_eq!(written(Some(params), false), expect);
         assert!(written(Some(params), true).contains(r#""progressToken":7,"#));
     }
