@@ -46,6 +46,7 @@ pub(crate) struct Arguments {
 /// Builds, measures and prints.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = root()?;
+    crate::test::install::nginx()?;
     let binaries = build(&root, arguments.no_build)?;
     let scratch = process::Scratch::new()?;
     let pace = Pace { span_ms: arguments.span_ms, warm_up_ms: 400 };

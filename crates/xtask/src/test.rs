@@ -99,7 +99,7 @@ fn build(ground: &Ground) -> anyhow::Result<()> {
 }
 
 fn rust(ground: &Ground) -> anyhow::Result<()> {
-    install::packages()?;
+    install::system_packages()?;
     if install::nextest(ground).is_ok() {
         let run = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
         shell::run(install::with_cached_programs(ground, "cargo").args(run).current_dir(&ground.root))

@@ -150,7 +150,7 @@ fn nginx(ground: &Ground) -> anyhow::Result<(Process, SocketAddr)> {
     let arguments = [Path::new("-c"), &file];
     let process =
         Process::start(Core::Measured, Path::new("nginx"), &arguments, &ground.folder.join("nginx.log"))
-            .context("nginx is missing (apt-get install nginx-light)")?;
+            .context("nginx did not start")?;
     ready::until_open(address)?;
     Ok((process, address))
 }

@@ -10,8 +10,11 @@ use anyhow::Context as _;
 use crate::ground::Ground;
 use crate::shell;
 
-/// System packages, by the program whose absence asks for them.
-const PACKAGES: [(&str, &[&str], &str); 3] = [
+/// A program, arguments with which it answers, and the Debian package it comes from.
+type Package = (&'static str, &'static [&'static str], &'static str);
+
+/// What the tests need.
+const PACKAGES: [Package; 3] = [
     ("git", &["--version"], "git"),
     ("npm", &["--version"], "npm"),
     // Debian ships the interpreter without what `python3 -m venv` needs.
@@ -22,9 +25,22 @@ const PACKAGES: [(&str, &[&str], &str); 3] = [
 const DENY: &str = "0.20.2";
 const NEXTEST: &str = "0.9.143";
 
+/// What the bench measures besides.
+const NGINX: Package = ("nginx", &["-v"], "nginx-light");
+
+/// What the tests need of the system.
+pub(super) fn system_packages() -> anyhow::Result<()> {
+    system(&PACKAGES)
+}
+
+/// nginx, to be measured beside.
+pub(crate) fn nginx() -> anyhow::Result<()> {
+    system(&[NGINX])
+}
+
 /// Installs missing system packages with apt, without questions.
-pub(super) fn packages() -> anyhow::Result<()> {
-    let missing: Vec<_> = PACKAGES
+fn system(wanted: &[Package]) -> anyhow::Result<()> {
+    let missing: Vec<_> = wanted
         .iter()
         .filter(|(program, arguments, _)| !shell::answers(program, arguments))
         .map(|(_, _, package)| *package)
@@ -78,7 +94,7 @@ pub(super) fn with_cached_programs(ground: &Ground, program: &str) -> Command {
 
 /// The npm packages of `interop/package.json`, and the Node they come with.
 pub(crate) fn npm(ground: &Ground) -> anyhow::Result<PathBuf> {
-    packages()?;
+    system_packages()?;
     let source = ground.root.join("interop");
     let files = [source.join("package.json"), source.join("package-lock.json"), source.join(".npmrc")];
     once(&ground.cache.join(format!("js-{}", digest(&files)?)), |folder| {
@@ -92,7 +108,7 @@ pub(crate) fn npm(ground: &Ground) -> anyhow::Result<PathBuf> {
 
 /// A virtual environment for each of `interop/requirements-*.txt`, side by side.
 pub(crate) fn python(ground: &Ground) -> anyhow::Result<PathBuf> {
-    packages()?;
+    system_packages()?;
     let names = ["mcp1", "mcp2", "fastmcp", "servers"];
     let files = names.map(|name| ground.root.join(format!("interop/requirements-{name}.txt")));
     once(&ground.cache.join(format!("py-{}", digest(&files)?)), |folder| {
