@@ -1,6 +1,5 @@
 //! `cargo xtask soak`: the counts that are too long for every change.
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::ground::{self, Ground};
@@ -10,13 +9,13 @@ use crate::{shell, test};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Cases of every property test.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 5_000)]
     cases: u32,
     /// Seconds of every fuzz target.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 120)]
     fuzz_seconds: u32,
     /// Rounds of the conformance suite and of the interop matrix.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: u32,
 }
 
@@ -31,12 +30,13 @@ pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> 
     let tests = ["test", "--quiet", "--workspace", "--", "--include-ignored"];
     shell::run(cargo().args(tests).env("PROPTEST_CASES", arguments.cases.to_string()))?;
 
+    test::install::fuzz(ground)?;
     for target in fuzz_targets(ground)? {
         shell::say(&format!("── fuzzing {target} for {} s", arguments.fuzz_seconds));
         let time = format!("-max_total_time={}", arguments.fuzz_seconds);
         // Without a sanitizer, stable Rust is enough; there is no unsafe code to sanitize.
-        shell::run(cargo().args(["fuzz", "run", "--sanitizer", "none", &target, "--", &time]))
-            .context("`cargo install --locked cargo-fuzz` if it is missing")?;
+        let run = ["fuzz", "run", "--sanitizer", "none", &target, "--", &time];
+        shell::run(test::install::with_cached_programs(ground, "cargo").args(run).current_dir(&ground.root))?;
     }
     for round in 1..=arguments.rounds {
         shell::say(&format!("── real peers, round {round} of {}", arguments.rounds));

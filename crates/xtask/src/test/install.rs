@@ -24,6 +24,7 @@ const PACKAGES: [Package; 3] = [
 /// Versions of the cargo tools.
 const DENY: &str = "0.20.2";
 const NEXTEST: &str = "0.9.143";
+const FUZZ: &str = "0.13.2";
 
 /// What the bench measures besides.
 const NGINX: Package = ("nginx", &["-v"], "nginx-light");
@@ -70,6 +71,11 @@ pub(super) fn deny(ground: &Ground) -> anyhow::Result<()> {
     cargo_tool(ground, "deny", &["deny", "--version"], &format!("cargo-deny@{DENY}"))
 }
 
+/// `cargo fuzz`, for the soak.
+pub(crate) fn fuzz(ground: &Ground) -> anyhow::Result<()> {
+    cargo_tool(ground, "fuzz", &["fuzz", "--version"], &format!("cargo-fuzz@{FUZZ}"))
+}
+
 fn cargo_tool(ground: &Ground, name: &str, probe: &[&str], package: &str) -> anyhow::Result<()> {
     let mut there = with_cached_programs(ground, "cargo");
     if there.args(probe).output().is_ok_and(|output| output.status.success()) {
@@ -83,7 +89,7 @@ fn cargo_tool(ground: &Ground, name: &str, probe: &[&str], package: &str) -> any
 }
 
 /// A program that finds the cargo tools of the cache.
-pub(super) fn with_cached_programs(ground: &Ground, program: &str) -> Command {
+pub(crate) fn with_cached_programs(ground: &Ground, program: &str) -> Command {
     let mut path = OsString::from(ground.cache.join("bin"));
     path.push(":");
     path.push(shell::environment("PATH").unwrap_or_default());
