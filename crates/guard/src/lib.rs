@@ -5,10 +5,11 @@
 //! Specified in design §2 (inspect) and §3.5.
 
 mod bounds;
+mod forms;
 
 pub use bounds::Bounds;
 
-use protocol::Raw;
+use protocol::{Members, Method, Raw};
 
 /// What a detector found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,4 +37,12 @@ pub fn request(arguments: &Raw, bounds: &Bounds) -> Result<(), Finding> {
 /// The first [`Finding`].
 pub fn answer(result: &Raw, bounds: &Bounds) -> Result<(), Finding> {
     bounds.check(result)
+}
+
+/// Inspects a server's question before it is put to a client.
+///
+/// # Errors
+/// The first [`Finding`].
+pub fn question(method: Method, params: &Members) -> Result<(), Finding> {
+    if method == Method::ElicitationCreate { forms::check(params) } else { Ok(()) }
 }

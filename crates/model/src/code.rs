@@ -75,6 +75,9 @@ codes! {
     REQUEST_STATE = 1013: "request state refused",
         "The `requestState` was not issued by this gateway for this caller, call and arguments, or has expired.",
         "Start the call again without `requestState`.";
+    INPUT_MISSING = 1014: "a question was not answered",
+        "The server asked the caller something in the middle of the call, and no answer came in time, or the caller's stream was gone.",
+        "Start the call again, with its stream open, and answer within ten minutes.";
     TOKEN_MISSING = 2001: "no token",
         "The request has no bearer token in its `Authorization` header, or carries one in its query string.",
         "Sign in; the `WWW-Authenticate` header names the resource metadata to start from.";

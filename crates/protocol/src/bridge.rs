@@ -166,6 +166,16 @@ pub fn error_to_session(method: Method, error: &RpcError) -> Raw {
     }
 }
 
+/// The params of a newer server's question for an older client. A page to visit has an id there (2025-11-25,
+/// elicitation, URL mode), which 2026-07-28 no longer gives.
+pub fn question_to_session(params: Option<&Members>, page_id: impl FnOnce() -> String) -> Option<Raw> {
+    let params = params?;
+    if params.text("mode").as_deref() != Some("url") || params.contains("elicitationId") {
+        return Some(params.raw().clone());
+    }
+    Some(Edit::new().set(&["elicitationId"], Raw::of_str(&page_id())).apply(params))
+}
+
 fn recoded(error: &RpcError, code: i64) -> Raw {
     match error.raw.members() {
         Some(members) => Edit::new().set(&["code"], Raw::of_i64(code)).apply(&members),

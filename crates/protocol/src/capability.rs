@@ -17,10 +17,11 @@ pub struct Stripped {
 const NOT_CARRIED: &str = "not carried by the gateway";
 const ACROSS_ERAS: &str = "needs a conversation across protocol eras";
 
-/// What an upstream of era `to` is told of the capabilities that a client of version `from` declared.
+/// What an upstream of era `to` is told of the capabilities that a client of version `from` declared. What a newer
+/// server asks, an older client is asked on the stream of its call; the other way round nobody could be asked.
 pub fn client(declared: &Members, from: Version, to: Era) -> (Raw, Vec<Stripped>) {
     strip(declared, |key| match key {
-        "roots" | "sampling" | "elicitation" if from.era() == to => None,
+        "roots" | "sampling" | "elicitation" if from.era() == to || to == Era::Stateless => None,
         "roots" | "sampling" | "elicitation" => Some(ACROSS_ERAS),
         _ => Some(NOT_CARRIED),
     })
@@ -152,7 +153,9 @@ mod tests {
         let (kept, stripped) = client(&declared, Version::V2025_11_25, Era::Session);
         assert_eq!(kept.to_value().unwrap(), json!({"elicitation": {"form": {}, "new": 1}, "roots": {}}));
         assert_eq!(paths(&stripped), ["extensions.io.x/y", "extensions.io.x/z", "tasks"]);
-        let (kept, stripped) = client(&declared, Version::V2025_11_25, Era::Stateless);
+        let (across, _) = client(&declared, Version::V2025_11_25, Era::Stateless);
+        assert_eq!(across, kept);
+        let (kept, stripped) = client(&declared, Version::V2026_07_28, Era::Session);
         assert_eq!(kept.as_json(), "{}");
         assert_eq!(stripped.len(), 5);
     }

@@ -30,7 +30,7 @@ struct Sealed {
 }
 
 /// How long a caller may take to answer a server's question.
-const LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
 /// What the sealer binds request state to.
 const PURPOSE: &str = "mcp-request-state";

@@ -7,8 +7,8 @@ use crate::authorize::authorize;
 use crate::endpoint::receive;
 use crate::house::House;
 use crate::reply::Reply;
-use crate::resolve::resolve;
-use crate::send::send;
+use crate::resolve::{Target, resolve};
+use crate::send::{Sent, send};
 use crate::session::UnderWay;
 use crate::stop::{Refusal, Stop};
 use crate::{inspect, list, listen, local, record, relay, reply, wellknown};
@@ -49,15 +49,21 @@ async fn handle(house: &Arc<House>, request: http::Request<Incoming>, peer: Peer
     }
 }
 
-/// A call to one server, stage by stage. A stage that is left out does not compile.
+/// A call to one server, to its reply.
 async fn line(house: Arc<House>, call: Box<Call>, under_way: Option<UnderWay>) -> Result<Reply, Stop> {
     let target = resolve(&house, call)?;
-    let permit = authorize(&house, target)?;
-    let vetted = inspect::request(&house, permit)?;
-    let recorded = record::intent(&house, vetted).await?;
-    let armed = attach(&house, recorded).await?;
-    let sent = send(&house, armed).await?;
+    let sent = go(&house, target).await?;
     relay::relay(&house, sent, under_way).await
+}
+
+/// The way of a call to its server, stage by stage. A stage that is left out does not compile. Every leg of a call and
+/// every resource that a stream follows goes it anew.
+pub(crate) async fn go(house: &Arc<House>, target: Target) -> Result<Sent, Stop> {
+    let permit = authorize(house, target)?;
+    let vetted = inspect::request(house, permit)?;
+    let recorded = record::intent(house, vetted).await?;
+    let armed = attach(house, recorded).await?;
+    send(house, armed).await
 }
 
 /// A stateless client's call lives as long as its connection. A session client's call lives in a task of its

@@ -264,6 +264,23 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
     Stop { trail, why, settled: true }
 }
 
+/// Puts on record that a call ended because its caller went away while it was being asked something. Never blocks.
+pub(crate) fn withdrawn(house: &House, trail: &Trail) {
+    let (kind, code) = (ErrorKind::Cancelled, Code::INPUT_MISSING);
+    let latency = trail.latency(house);
+    house.observer.ended(
+        trail.asked(),
+        trail.server.as_ref().map(model::ServerName::as_str),
+        Some((kind, code)),
+        latency.total,
+    );
+    let reason = "the caller withdrew or went away while it was asked";
+    if let Some(denial) = leaf::denial(trail, kind, code, Some(reason), latency) {
+        // The legs that took effect have their outcomes; this one was never sent.
+        drop(house.audit.append(house.clock.now(), &Leaf::Denial(denial)));
+    }
+}
+
 /// Waits for a leaf. The writer fails a ticket that takes longer than the record may, so no timer is needed.
 async fn wait(mut ticket: Ticket, durable: bool) -> Result<(), String> {
     let waited = if durable { ticket.durable().await } else { ticket.written().await };

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod question;
+mod rounds;
 mod stream;
 
 use crate::house::House;
@@ -21,7 +22,7 @@ pub(crate) async fn relay(
 ) -> Result<Reply, Stop> {
     let patience = sent.call.state.config.limits.keep_alive;
     match tokio::time::timeout(patience, sent.exchange.next()).await {
-        Ok(Ok(Inbound::Final(outcome))) => {
+        Ok(Ok(Inbound::Final(outcome))) if rounds::asked(&sent, &outcome).is_none() => {
             sent.call.trail.mark(house, Stage::Upstream);
             let id = sent.call.id.clone();
             let released = answer::release(house, sent, outcome, 0).await?;

@@ -110,11 +110,10 @@ pub(crate) fn fault(kind: ErrorKind, code: Code) -> Reply {
 
 /// The reply of a request that ended early.
 pub(crate) fn stop(house: &House, stop: Stop) -> Reply {
+    let body = stop_in_stream(&stop);
     let Stop { trail, why, .. } = stop;
     match why {
         Why::Challenge(error) => {
-            let body =
-                error_body(&trail, i64::from(error.code().0), &error.to_string(), error.code(), Vec::new());
             let mut response = json(error.status(), body);
             let state = house.state();
             let challenge =
@@ -125,9 +124,7 @@ pub(crate) fn stop(house: &House, stop: Stop) -> Reply {
             response
         }
         Why::Edge(edge) => {
-            let message = edge.code.row().map_or("refused", |row| row.title);
-            let mut response =
-                json(edge.status, error_body(&trail, i64::from(edge.code.0), message, edge.code, Vec::new()));
+            let mut response = json(edge.status, body);
             if edge.status == StatusCode::METHOD_NOT_ALLOWED {
                 response
                     .headers_mut()
@@ -135,41 +132,50 @@ pub(crate) fn stop(house: &House, stop: Stop) -> Reply {
             }
             response
         }
-        Why::Refused(Refusal { code, rpc, status, message, data, .. }) => {
-            json(status, error_body(&trail, rpc, &message, code, data))
-        }
-        Why::Denied(Denied { message, .. }) => denied(&trail, &message, Code::DENIED, &[]),
-        Why::AskFirst(obligations) => {
-            let message = format!("this call needs {} first", obligations.join(", "));
-            denied(&trail, &message, Code::OBLIGATION_UNMET, &obligations)
-        }
+        Why::Refused(Refusal { status, .. }) => json(status, body),
+        Why::Denied(_) | Why::AskFirst(_) => json(StatusCode::OK, body),
         Why::Busy => {
-            let body =
-                error_body(&trail, i64::from(Code::BUSY.0), "too many at once", Code::BUSY, Vec::new());
             let mut response = json(StatusCode::SERVICE_UNAVAILABLE, body);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        Why::Fault(Fault { kind, code, .. }) => {
+        Why::Fault(Fault { kind, code, .. }) => json(status_of(kind, code), body),
+    }
+}
+
+/// The JSON-RPC message of a stop: the body of its reply, or the last of a stream.
+pub(crate) fn stop_in_stream(stop: &Stop) -> Bytes {
+    let trail = &stop.trail;
+    match &stop.why {
+        Why::Challenge(error) => {
+            error_body(trail, i64::from(error.code().0), &error.to_string(), error.code(), Vec::new())
+        }
+        Why::Edge(edge) => {
+            let message = edge.code.row().map_or("refused", |row| row.title);
+            error_body(trail, i64::from(edge.code.0), message, edge.code, Vec::new())
+        }
+        Why::Refused(Refusal { code, rpc, message, data, .. }) => {
+            error_body(trail, *rpc, message, *code, data.clone())
+        }
+        Why::Denied(Denied { message, .. }) => denied(trail, message, Code::DENIED, &[]),
+        Why::AskFirst(obligations) => {
+            let message = format!("this call needs {} first", obligations.join(", "));
+            denied(trail, &message, Code::OBLIGATION_UNMET, obligations)
+        }
+        Why::Busy => error_body(trail, i64::from(Code::BUSY.0), "too many at once", Code::BUSY, Vec::new()),
+        Why::Fault(Fault { code, .. }) => {
             let row = code.row();
             let message = row.map_or("fault", |row| row.title);
             let data = row.map(|row| vec![("fix", json!(row.fix))]).unwrap_or_default();
-            json(status_of(kind, code), error_body(&trail, i64::from(code.0), message, code, data))
+            error_body(trail, i64::from(code.0), message, *code, data)
         }
     }
 }
 
-/// The JSON-RPC error of a stop that comes while its reply is already a stream.
-pub(crate) fn stop_in_stream(stop: &Stop) -> Bytes {
-    let (_, code, _) = stop.why.facts();
-    let message = code.row().map_or("fault", |row| row.title);
-    error_body(&stop.trail, i64::from(code.0), message, code, Vec::new())
-}
-
 /// A visible tool that was refused: a result the model can read, so that it stops trying (design §9).
-fn denied(trail: &Trail, message: &str, code: Code, obligations: &[Arc<str>]) -> Reply {
+fn denied(trail: &Trail, message: &str, code: Code, obligations: &[Arc<str>]) -> Bytes {
     let (Some(Method::ToolsCall), Some(id)) = (trail.method, &trail.id) else {
-        return json(StatusCode::OK, error_body(trail, i64::from(code.0), message, code, Vec::new()));
+        return error_body(trail, i64::from(code.0), message, code, Vec::new());
     };
     let call = trail.call.to_string();
     let text = format!("Denied ({code}): {message}. Don't retry the same call. Reference: {call}");
@@ -189,7 +195,7 @@ fn denied(trail: &Trail, message: &str, code: Code, obligations: &[Arc<str>]) ->
     {
         members.insert("resultType".to_owned(), json!("complete"));
     }
-    self::result(id, result.to_string().as_bytes())
+    reply::result(id, result.to_string().as_bytes())
 }
 
 /// A JSON-RPC error: its data holds the stable code and the reference to the record.

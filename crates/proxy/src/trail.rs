@@ -97,6 +97,23 @@ impl Trail {
         })
     }
 
+    /// The trail of the next leg of the same call, which begins now: who calls and what is known; nothing that a leg
+    /// has to find out anew.
+    pub(crate) fn next_leg(&self, house: &House) -> Box<Self> {
+        let mut next = Self::new(house, self.endpoint.clone(), self.peer);
+        next.call = self.call;
+        next.principal.clone_from(&self.principal);
+        next.key = self.key;
+        next.conversation.clone_from(&self.conversation);
+        next.method = self.method;
+        next.id.clone_from(&self.id);
+        next.era = self.era;
+        next.trace.clone_from(&self.trace);
+        next.server.clone_from(&self.server);
+        next.item.clone_from(&self.item);
+        next
+    }
+
     /// What was asked, for the record and the metrics.
     pub(crate) fn asked(&self) -> &'static str {
         self.method.map(|method| method.name()).or(self.verb).unwrap_or("unknown")

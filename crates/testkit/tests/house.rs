@@ -14,6 +14,7 @@ mod house {
     mod bad_requests;
     mod bad_servers;
     mod bed;
+    mod bridging;
     mod canary;
     mod fail_closed;
     mod full_disk;

@@ -2,12 +2,11 @@
 //! same stages as any call, so that each has its own permit and its own leaves.
 
 use crate::admit::Call;
-use crate::attach::attach;
 use crate::authenticate::Caller;
-use crate::authorize::authorize;
 use crate::house::House;
+use crate::pipeline::go;
 use crate::resolve;
-use crate::send::{self, Sent, send};
+use crate::send::{self, Sent};
 use crate::stop::{Stop, Why};
 use crate::trail::Trail;
 use crate::upstream::Inbound;
@@ -55,11 +54,7 @@ pub(super) async fn open(
 
 async fn follow(house: &Arc<House>, call: &Call, uri: &str) -> Result<Followed, Stop> {
     let target = resolve::subscription(house, leg(house, call, uri)?)?;
-    let permit = authorize(house, target)?;
-    let vetted = inspect::request(house, permit)?;
-    let recorded = record::intent(house, vetted).await?;
-    let armed = attach(house, recorded).await?;
-    let mut sent = send(house, armed).await?;
+    let mut sent = go(house, target).await?;
     match sent.exchange.open().await {
         Ok(()) => Ok(Followed { uri: uri.into(), sent }),
         Err(error) => {

@@ -73,20 +73,17 @@ async fn deliver(
         }
         Message::Request(request) => {
             let request_id = request.id.clone();
-            let fits = request
-                .params
-                .as_ref()
-                .is_none_or(|params| inspect::answer(&house.state(), params.raw()).is_ok());
-            // SECURITY: a server asks only what the client declared, on whatever stream.
-            let welcome =
-                fits && question::is_welcome(&session.facts().capabilities, request.method.as_str());
+            let (server, method) = (&unsolicited.server, request.method.as_str());
+            let capabilities = &session.facts().capabilities;
+            let fit = question::fit(&house.state(), server, capabilities, method, request.params.as_ref());
             waiting.asked += 1;
             let place = Id::Number(waiting.asked);
-            let id = if welcome { session.ask(place.clone(), answered.clone()) } else { None };
-            let params = request.params.as_ref().map(|params| params.raw().clone());
-            let told = id
-                .as_ref()
-                .is_some_and(|id| session.tell(frame::request(id, request.method.as_str(), params.as_ref())));
+            let (id, params) = match fit {
+                Ok(params) => (session.ask(place.clone(), answered.clone()), params),
+                Err(_) => (None, None),
+            };
+            let told =
+                id.as_ref().is_some_and(|id| session.tell(frame::request(id, method, params.as_ref())));
             match id {
                 Some(_) if told => {
                     waiting.questions.insert(place, (request_id, unsolicited));

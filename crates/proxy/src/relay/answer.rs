@@ -1,7 +1,7 @@
 //! The final answer of a call: checked, made fit for its client, on record, and then bytes.
 
 use super::question;
-use crate::admit::clip;
+use crate::admit::Call;
 use crate::continuation;
 use crate::house::House;
 use crate::inspect;
@@ -14,7 +14,7 @@ use http::StatusCode;
 use ledger::{Attempt, Status};
 use model::{Code, ErrorKind};
 use protocol::view::{self, ResultType};
-use protocol::{Era, Id, Members, Method, Outcome, Raw, bridge};
+use protocol::{Edit, Era, Id, Members, Method, Outcome, Raw, bridge};
 
 /// An answer that may leave: its outcome is on record.
 pub(super) struct Released {
@@ -118,11 +118,7 @@ fn fit(house: &House, sent: &Sent, result: &Members) -> Result<(Raw, Status), St
         match view::result_type(result).map_err(|error| error.to_string())? {
             ResultType::Complete => {}
             ResultType::InputRequired => {
-                questions_are_welcome(sent, result)?;
-                let name = call.trail.item.as_deref().unwrap_or_default();
-                let sealed = continuation::seal(house, call, &sent.server, name, &sent.arguments, result);
-                let sealed = sealed.ok_or_else(|| "its request state could not be sealed".to_owned())?;
-                return Ok((sealed, Status::InputRequired));
+                return Ok((questions(house, sent, result)?, Status::InputRequired));
             }
             ResultType::Other(other) => return Err(format!("it answered with a result of type {other:?}")),
         }
@@ -140,22 +136,67 @@ fn fit(house: &House, sent: &Sent, result: &Members) -> Result<(Raw, Status), St
     Ok((raw, status))
 }
 
-/// A server may ask only through methods that allow it, and only what the client said it answers (MCP
-/// 2026-07-28, multi round-trip requests).
-fn questions_are_welcome(sent: &Sent, result: &Members) -> Result<(), String> {
-    let method = sent.call.method;
+/// An `input_required` result as it may leave: asked through a method that allows it, only what the client said it
+/// answers, every question fit for it, and the server's state sealed (MCP 2026-07-28, multi round-trip requests).
+fn questions(house: &House, sent: &Sent, result: &Members) -> Result<Raw, String> {
+    let (call, method) = (&sent.call, sent.call.method);
     if !method.row().may_ask {
         return Err(format!("it asked for input in answer to {}", method.name()));
     }
     let asked = view::InputRequired::of(result).map_err(|error| error.to_string())?;
-    let Some(requests) = asked.requests else { return Ok(()) };
-    for (_, request) in requests.iter() {
-        let method =
-            Members::of(&request).and_then(|members| members.text("method").map(|text| text.into_owned()));
-        let method = method.unwrap_or_default();
-        if !question::is_welcome(&sent.call.client.capabilities, &method) {
-            return Err(format!("it asked {:?}, which the client did not declare", clip(&method)));
+    let mut fit = Edit::new();
+    let requests: Vec<_> = asked.requests.iter().flat_map(Members::iter).collect();
+    for (key, request) in &requests {
+        let request = Members::of(request).ok_or("a question that is no object")?;
+        let asks = request.text("method").unwrap_or_default();
+        let params = request.object("params");
+        let capabilities = &call.client.capabilities;
+        let put = question::fit(&call.state, &sent.server, capabilities, &asks, params.as_ref());
+        if let Some(params) = put.map_err(|unasked| unasked.to_string())? {
+            fit.set(&["inputRequests", key, "params"], params);
         }
     }
-    Ok(())
+    let result = fit.apply(result).members().ok_or("a question that cannot be put")?;
+    let name = call.trail.item.as_deref().unwrap_or_default();
+    continuation::seal(house, call, &sent.server, name, &sent.arguments, &result)
+        .ok_or_else(|| "its request state could not be sealed".to_owned())
+}
+
+/// Settles a leg whose server asks an older client for something: the call, ready for its next leg, and the
+/// questions with the sealed state.
+pub(super) async fn ask(
+    house: &House,
+    mut sent: Sent,
+    result: &Members,
+    streamed: usize,
+) -> Result<(Box<Call>, Members), Stop> {
+    sent.call.trail.mark(house, Stage::Release);
+    let upstream = sent.upstream_id();
+    let asked = inspect::answer(&sent.call.state, result.raw())
+        .map_err(|finding| finding.to_string())
+        .and_then(|()| questions(house, &sent, result))
+        .and_then(|sealed| sealed.members().ok_or_else(|| "its questions could not be read".to_owned()));
+    let Sent { mut call, open, .. } = sent;
+    match asked {
+        Ok(asked) => {
+            let next = call.trail.next_leg(house);
+            let trail = std::mem::replace(&mut call.trail, next);
+            let ending = Ending {
+                status: Status::InputRequired,
+                attempt: Attempt::Answered,
+                code: None,
+                reason: None,
+                upstream: upstream.as_deref(),
+                findings: &[],
+                answer_bytes: result.raw().as_bytes().len().saturating_add(streamed),
+                reply_bytes: streamed,
+            };
+            open.settle(trail, ending).await?;
+            Ok((call, asked))
+        }
+        Err(reason) => {
+            let (kind, code) = (ErrorKind::Upstream, Code::UPSTREAM_FAILED);
+            Err(open.failed(call.trail, Attempt::Answered, kind, code, &reason, upstream.as_deref()).await)
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! A reply as a stream: notifications and questions of the server, and at last its answer.
 
-use super::{answer, question};
+use super::{answer, question, rounds};
 use crate::house::{House, State};
 use crate::inspect;
+use crate::record;
 use crate::reply::{self, Reply};
 use crate::send::{self, Sent};
 use crate::session::{Live, UnderWay};
@@ -45,15 +46,30 @@ pub(super) fn begin(
 }
 
 /// What has gone through a stream so far.
-struct Flow {
+pub(super) struct Flow {
     frames: mpsc::Sender<Bytes>,
     streamed: usize,
     asked: Vec<Id>,
 }
 
 impl Flow {
+    /// Bytes sent so far.
+    pub(super) fn streamed(&self) -> usize {
+        self.streamed
+    }
+
+    /// Remembers a question that is withdrawn when the stream ends.
+    pub(super) fn asks(&mut self, id: &Id) {
+        self.asked.push(id.clone());
+    }
+
+    /// Says that the stream is alive. A client that is gone is noticed by who sends it something.
+    pub(super) async fn keep_alive(&self) {
+        drop(self.frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await);
+    }
+
     /// Sends one message; waits while the client is slow. False when the client is gone.
-    async fn send(&mut self, message: &[u8]) -> bool {
+    pub(super) async fn send(&mut self, message: &[u8]) -> bool {
         let event = sse::event(message, None);
         self.streamed = self.streamed.saturating_add(event.len());
         self.frames.send(event).await.is_ok()
@@ -66,6 +82,7 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
     let quiet = sent.call.state.config.limits.keep_alive;
     let id = sent.call.id.clone();
     let session = sent.call.client.session.clone();
+    let mut rounds = rounds::Rounds::default();
     let mut until = crate::listen::until(&house, &sent.call.caller.verified);
     let last = loop {
         let inbound = match first.take() {
@@ -97,6 +114,13 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
             }
             Ok(Inbound::Final(outcome)) => {
                 sent.call.trail.mark(&house, Stage::Upstream);
+                if let Some(result) = rounds::asked(&sent, &outcome) {
+                    match rounds.next(&house, sent, &result, &mut flow, &mut until).await {
+                        Ok(next) => sent = next,
+                        Err(stop) => break Err(stop),
+                    }
+                    continue;
+                }
                 break answer::release(&house, sent, outcome, flow.streamed)
                     .await
                     .map(|released| released.bytes(&id));
@@ -107,7 +131,10 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
     if let Some(session) = &session {
         flow.asked.iter().for_each(|id| session.withdraw(id));
     }
-    let message = last.unwrap_or_else(|stop| reply::stop_in_stream(&stop));
+    let message = match last {
+        Ok(message) => message,
+        Err(stop) => reply::stop_in_stream(&record::stop(&house, stop).await),
+    };
     flow.send(&message).await;
 }
 
@@ -140,19 +167,19 @@ async fn ask(
     request: Request,
     answered: &mpsc::Sender<(Id, Response)>,
 ) {
-    let state = &sent.call.state;
-    let fits = request.params.as_ref().is_none_or(|params| inspect::answer(state, params.raw()).is_ok());
-    let welcome = fits && question::is_welcome(&sent.call.client.capabilities, request.method.as_str());
-    let asked =
-        session.filter(|_| welcome).and_then(|session| session.ask(request.id.clone(), answered.clone()));
-    let Some(id) = asked else {
+    let (state, method) = (&sent.call.state, request.method.as_str());
+    let capabilities = &sent.call.client.capabilities;
+    let fit = question::fit(state, &sent.server, capabilities, method, request.params.as_ref());
+    let asked = session.zip(fit.ok()).and_then(|(session, params)| {
+        session.ask(request.id.clone(), answered.clone()).map(|id| (id, params))
+    });
+    let Some((id, params)) = asked else {
         let refusal = reply::cannot_ask(&request.id);
         // A server that is gone is noticed by the next message.
         drop(sent.exchange.answer(refusal).await);
         return;
     };
-    let params = request.params.as_ref().map(|params| params.raw().clone());
-    flow.send(&frame::request(&id, request.method.as_str(), params.as_ref())).await;
+    flow.send(&frame::request(&id, method, params.as_ref())).await;
     flow.asked.push(id);
 }
 

@@ -1,7 +1,8 @@
 //! The translation of one call between the client's era and the server's, both ways.
 //!
 //! Within one era nothing but ids, progress tokens and the reserved `_meta` keys is touched; between eras
-//! `protocol::bridge` says what becomes what. A call that would need a conversation across eras is refused.
+//! `protocol::bridge` says what becomes what. What a newer server asks of an older client is left as it is: `relay` holds
+//! that conversation. Any other call that would need one across eras is refused.
 
 use super::fault::{Sent, UpstreamError};
 use super::{Outbound, Shared, envelope};
@@ -128,6 +129,10 @@ impl Dialect {
                 object(bridge::result_to_stateless(self.method, &result, self.server_info.as_ref()))
                     .map(Outcome::Result)
             }
+            // A question to an older client: `relay` holds the conversation.
+            (Era::Stateless, Era::Session, Outcome::Result(result)) if asks(&result) => {
+                Ok(Outcome::Result(result))
+            }
             (Era::Stateless, Era::Session, Outcome::Result(result)) => {
                 object(bridge::result_to_session(self.method, &result).map_err(unbridged)?)
                     .map(Outcome::Result)
@@ -191,6 +196,10 @@ impl Dialect {
             None => Heard::Reply(refusal(&request)),
         })
     }
+}
+
+fn asks(result: &Members) -> bool {
+    matches!(view::result_type(result), Ok(view::ResultType::InputRequired))
 }
 
 /// The gateway's own answer to a server's `ping`.

@@ -11,7 +11,7 @@ use super::{Inbox, Unsolicited, link::Link};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use model::ServerName;
-use protocol::{Id, Message, Notification, Outcome, Request, Response, frame};
+use protocol::{Era, Id, Message, Notification, Outcome, Request, Response, frame};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,6 +84,14 @@ impl Exchange {
         match &self.state {
             State::Opening(_) => None,
             State::Open(_, id) => Some(id),
+        }
+    }
+
+    /// The era the server is spoken to in, once that is known.
+    pub(crate) fn server_era(&self) -> Option<Era> {
+        match &self.state {
+            State::Opening(_) => None,
+            State::Open(opened, _) => Some(opened.dialect.server.era()),
         }
     }
 

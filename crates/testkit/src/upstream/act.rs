@@ -31,7 +31,8 @@ pub enum Act {
     Huge(usize),
     /// This many progress notifications, then an answer.
     Progress(u32),
-    /// A request of the server's own to the client; its result comes back as text. Session era.
+    /// A question to the client, by its method and params; what it answers comes back as text. In the stateless era
+    /// it is asked by `input_required`, until it is answered.
     Ask(String, Value),
     /// This HTTP status, without a body.
     Status(u16),

@@ -163,7 +163,18 @@ impl House {
             }
             Act::Huge(bytes) => return Ok(huge(id, bytes)),
             Act::Progress(count) => return Ok(progress(era, id, params, count)),
-            Act::Ask(method, params) => return Ok(self.ask(era, id, &method, &params)),
+            Act::Ask(method, question) if era == Era::Stateless => {
+                let answer = &params["inputResponses"]["question-1"];
+                let known = params["requestState"] == "the-servers-own-state";
+                match (answer, known) {
+                    (Value::Null, _) => success(era, id, asked(&method, &question)),
+                    (answer, true) => text(answer.to_string()),
+                    (_, false) => {
+                        json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "whose state is that?"}})
+                    }
+                }
+            }
+            Act::Ask(method, question) => return Ok(self.ask(era, id, &method, &question)),
             Act::Status(code) => return Ok(status(code)),
         };
         Ok(with_status(200, &reply))
@@ -213,6 +224,13 @@ impl House {
         });
         stream(Outgoing::Pieces(body))
     }
+}
+
+fn asked(method: &str, params: &Value) -> Value {
+    json!({
+        "resultType": "input_required", "requestState": "the-servers-own-state",
+        "inputRequests": {"question-1": {"method": method, "params": params}},
+    })
 }
 
 fn progress(era: Era, id: &Value, params: &Value, count: u32) -> Response<Outgoing> {
