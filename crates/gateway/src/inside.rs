@@ -195,7 +195,7 @@ impl Inside {
             record_ready: record.state == audit::State::Ready,
             record_queued: record.queued,
             policy_age: now.since(self.in_force(|force| force.policies.since)).as_secs_f64(),
-            crowd: self.house.crowd(),
+            occupancy: self.house.occupancy(),
         })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Gauges {
     calls: Gauge,
     streams: Gauge,
     sessions: Gauge,
+    parked: Gauge,
     resident: Gauge,
 }
 
@@ -64,8 +65,8 @@ pub(crate) struct Reading {
     pub(crate) record_queued: u64,
     /// Seconds since the policies in force were put there.
     pub(crate) policy_age: f64,
-    /// Calls and streams under way, sessions with state here.
-    pub(crate) crowd: (usize, usize, usize),
+    /// How much is under way.
+    pub(crate) occupancy: proxy::Occupancy,
 }
 
 impl Metrics {
@@ -138,6 +139,7 @@ impl Gauges {
             calls: Gauge::default(),
             streams: Gauge::default(),
             sessions: Gauge::default(),
+            parked: Gauge::default(),
             resident: Gauge::default(),
         };
         registry.register("server_state", "1 for the state each server is in", gauges.servers.clone());
@@ -148,6 +150,7 @@ impl Gauges {
         registry.register("calls_in_flight", "Calls under way", gauges.calls.clone());
         registry.register("streams_open", "Open streams", gauges.streams.clone());
         registry.register("sessions", "Sessions with state on this node", gauges.sessions.clone());
+        registry.register("calls_parked", "Calls that wait for their callers", gauges.parked.clone());
         registry.register_with_unit(
             "resident_memory",
             "Resident memory",
@@ -165,8 +168,13 @@ impl Gauges {
         self.record_ready.set(i64::from(reading.record_ready));
         self.record_queued.set(i64::try_from(reading.record_queued).unwrap_or(i64::MAX));
         self.policy_age.set(reading.policy_age);
-        let (calls, streams, sessions) = reading.crowd;
-        for (gauge, size) in [(&self.calls, calls), (&self.streams, streams), (&self.sessions, sessions)] {
+        let proxy::Occupancy { calls, streams, sessions, parked } = reading.occupancy;
+        for (gauge, size) in [
+            (&self.calls, calls),
+            (&self.streams, streams),
+            (&self.sessions, sessions),
+            (&self.parked, parked),
+        ] {
             gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
         }
         self.resident.set(resident_bytes().unwrap_or(0));
@@ -200,7 +208,7 @@ mod tests {
             record_ready: true,
             record_queued: 3,
             policy_age: 1.5,
-            crowd: (1, 2, 3),
+            occupancy: proxy::Occupancy { calls: 1, streams: 2, sessions: 3, parked: 4 },
         };
         let text = metrics.render(&reading);
         for line in [
@@ -211,6 +219,7 @@ mod tests {
             r#"portunus_reloads_total{what="policies",outcome="refused"} 1"#,
             r#"portunus_server_state{server="git",state="ready"} 1"#,
             "portunus_record_ready 1",
+            "portunus_calls_parked 4",
             "portunus_policy_age_seconds 1.5",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -77,7 +77,7 @@ codes! {
         "Start the call again without `requestState`.";
     INPUT_MISSING = 1014: "a question was not answered",
         "The server asked the caller something in the middle of the call, and no answer came in time, or the caller's stream was gone.",
-        "Start the call again, with its stream open, and answer within ten minutes.";
+        "Start the call again, with its stream open, and answer within `limits.question_timeout`.";
     TOKEN_MISSING = 2001: "no token",
         "The request has no bearer token in its `Authorization` header, or carries one in its query string.",
         "Sign in; the `WWW-Authenticate` header names the resource metadata to start from.";

@@ -31,6 +31,8 @@ pub struct Limits {
     pub record_timeout: Duration,
     /// How long a stream without news waits before a keep-alive comment.
     pub keep_alive: Duration,
+    /// How long a caller may take to answer what a server asks in the middle of its call.
+    pub question_timeout: Duration,
     /// Open client connections.
     pub connections: usize,
     /// Open streams (GET, listen, and answers as a stream) of all callers.
@@ -75,6 +77,7 @@ impl Default for Limits {
             discovery_timeout: Duration::from_secs(5),
             record_timeout: Duration::from_secs(2),
             keep_alive: Duration::from_secs(15),
+            question_timeout: Duration::from_secs(600),
             connections: 10_000,
             streams: 4_096,
             streams_per_principal: 64,

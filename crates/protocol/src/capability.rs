@@ -3,7 +3,7 @@
 
 use crate::object::{Edit, Members};
 use crate::raw::Raw;
-use crate::version::{Era, Version};
+use crate::version::Era;
 
 /// A capability that was not passed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,12 +17,11 @@ pub struct Stripped {
 const NOT_CARRIED: &str = "not carried by the gateway";
 const ACROSS_ERAS: &str = "needs a conversation across protocol eras";
 
-/// What an upstream of era `to` is told of the capabilities that a client of version `from` declared. What a newer
-/// server asks, an older client is asked on the stream of its call; the other way round nobody could be asked.
-pub fn client(declared: &Members, from: Version, to: Era) -> (Raw, Vec<Stripped>) {
+/// What an upstream is told of the capabilities that a client declared, whichever era either speaks: what a server of
+/// the other era asks is put to the client in its own.
+pub fn client(declared: &Members) -> (Raw, Vec<Stripped>) {
     strip(declared, |key| match key {
-        "roots" | "sampling" | "elicitation" if from.era() == to || to == Era::Stateless => None,
-        "roots" | "sampling" | "elicitation" => Some(ACROSS_ERAS),
+        "roots" | "sampling" | "elicitation" => None,
         _ => Some(NOT_CARRIED),
     })
 }
@@ -150,14 +149,9 @@ mod tests {
             "elicitation": {"form": {}, "new": 1}, "extensions": {"io.x/y": {}, "io.x/z": {}}, "experimental": {},
             "roots": {}, "tasks": {"list": {}},
         }));
-        let (kept, stripped) = client(&declared, Version::V2025_11_25, Era::Session);
+        let (kept, stripped) = client(&declared);
         assert_eq!(kept.to_value().unwrap(), json!({"elicitation": {"form": {}, "new": 1}, "roots": {}}));
         assert_eq!(paths(&stripped), ["extensions.io.x/y", "extensions.io.x/z", "tasks"]);
-        let (across, _) = client(&declared, Version::V2025_11_25, Era::Stateless);
-        assert_eq!(across, kept);
-        let (kept, stripped) = client(&declared, Version::V2026_07_28, Era::Session);
-        assert_eq!(kept.as_json(), "{}");
-        assert_eq!(stripped.len(), 5);
     }
 
     #[test]

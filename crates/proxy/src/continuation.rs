@@ -4,16 +4,17 @@
 
 use crate::admit::{Call, clip};
 use crate::house::House;
+use crate::parked::Bay;
 use crate::stop::Refusal;
 use http::StatusCode;
 use model::{CallId, Code, Digest, ErrorKind, ServerName, Timestamp};
 use protocol::{Edit, Members, Raw, reply, view};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
-/// The later leg of a call: what the server sealed for itself, if anything.
+/// The later leg of a call: what the server sealed for itself, if anything, or where the call itself waits.
 pub(crate) struct Leg {
     pub(crate) state: Option<Box<str>>,
+    pub(crate) parked: Option<Bay>,
 }
 
 /// What a request state of ours holds.
@@ -27,10 +28,10 @@ struct Sealed {
     expires: Timestamp,
     /// The server's own state.
     state: Option<Box<str>>,
+    /// The call that waits for its caller here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parked: Option<Bay>,
 }
-
-/// How long a caller may take to answer a server's question.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
 /// What the sealer binds request state to.
 const PURPOSE: &str = "mcp-request-state";
@@ -60,10 +61,11 @@ pub(crate) fn open(
         return Err(refuse());
     }
     call.trail.call = sealed.call;
-    Ok(Some(Leg { state: sealed.state }))
+    Ok(Some(Leg { state: sealed.state, parked: sealed.parked }))
 }
 
-/// Replaces the server's request state in an `input_required` result by one of ours.
+/// Replaces the server's request state in an `input_required` result by one of ours, which also says where the call
+/// waits if it does.
 pub(crate) fn seal(
     house: &House,
     call: &Call,
@@ -71,12 +73,14 @@ pub(crate) fn seal(
     name: &str,
     arguments: &Raw,
     result: &Members,
+    parked: Option<Bay>,
 ) -> Option<Raw> {
     let state = view::InputRequired::of(result).ok()?.state;
     let sealed = Sealed {
+        parked,
         call: call.trail.call,
         binding: binding(call, server, name, arguments),
-        expires: call.trail.at.after(LIFETIME),
+        expires: house.clock.now().after(call.state.config.limits.question_timeout),
         state,
     };
     let plain = serde_json::to_vec(&sealed).ok()?;

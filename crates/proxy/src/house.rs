@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, CatalogSettings};
 use crate::config::{Config, Endpoint};
 use crate::crowd::Crowd;
 use crate::list;
+use crate::parked::Parked;
 use crate::rules::Rules;
 use crate::session::conversation::Inferred;
 use crate::session::{Ended, Sessions};
@@ -63,6 +64,19 @@ pub trait Observer: Send + Sync + 'static {
     );
 }
 
+/// How much is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Calls.
+    pub calls: usize,
+    /// Streams.
+    pub streams: usize,
+    /// Sessions with state here.
+    pub sessions: usize,
+    /// Calls that wait for their callers' answers.
+    pub parked: usize,
+}
+
 /// The house.
 pub struct House {
     state: ArcSwap<State>,
@@ -79,6 +93,7 @@ pub struct House {
     pub(crate) inferred: Inferred,
     pub(crate) calls: Arc<Crowd>,
     pub(crate) streams: Arc<Crowd>,
+    pub(crate) parked: Parked,
     pub(crate) views: list::Views,
     pub(crate) stripped: Told,
     pub(crate) observer: Arc<dyn Observer>,
@@ -147,6 +162,7 @@ impl House {
             inferred,
             calls: Crowd::new(),
             streams: Crowd::new(),
+            parked: Parked::new(),
             views: list::Views::new(),
             stripped: Told::new(),
             observer: parts.observer,
@@ -176,9 +192,14 @@ impl House {
         self.upstreams.close(within).await;
     }
 
-    /// Calls and streams under way, and sessions with state here.
-    pub fn crowd(&self) -> (usize, usize, usize) {
-        (self.calls.size(), self.streams.size(), self.sessions.size())
+    /// How much is under way here.
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            calls: self.calls.size(),
+            streams: self.streams.size(),
+            sessions: self.sessions.size(),
+            parked: self.parked.size(),
+        }
     }
 
     /// The policies in force.

@@ -31,6 +31,7 @@ mod continuation;
 mod list;
 mod listen;
 mod local;
+mod parked;
 mod session;
 
 mod catalog;
@@ -44,7 +45,7 @@ pub use catalog::{
 };
 pub use config::server::{HttpServer, ImpactRules, StdioServer, Transport};
 pub use config::{Config, ConfigFault, Endpoint, Selector, ServerConfig, Toolset};
-pub use house::{House, Observer, Parts};
+pub use house::{House, Observer, Occupancy, Parts};
 pub use reply::Reply;
 pub use rules::{Current, Rules};
 pub use session::{Ended, EndedError};

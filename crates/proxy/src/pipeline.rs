@@ -11,7 +11,7 @@ use crate::resolve::{Target, resolve};
 use crate::send::{Sent, send};
 use crate::session::UnderWay;
 use crate::stop::{Refusal, Stop};
-use crate::{inspect, list, listen, local, record, relay, reply, wellknown};
+use crate::{inspect, list, listen, local, parked, record, relay, reply, wellknown};
 use futures_util::future::{AbortHandle, Abortable};
 use hyper::body::Incoming;
 use model::{Code, ErrorKind};
@@ -51,6 +51,8 @@ async fn handle(house: &Arc<House>, request: http::Request<Incoming>, peer: Peer
 
 /// A call to one server, to its reply.
 async fn line(house: Arc<House>, call: Box<Call>, under_way: Option<UnderWay>) -> Result<Reply, Stop> {
+    // A call that comes before the servers were asked what they have waits for that, as lists do.
+    house.catalog.ready(call.state.config.limits.discovery_timeout).await;
     let target = resolve(&house, call)?;
     let sent = go(&house, target).await?;
     relay::relay(&house, sent, under_way).await
@@ -62,6 +64,10 @@ pub(crate) async fn go(house: &Arc<House>, target: Target) -> Result<Sent, Stop>
     let permit = authorize(house, target)?;
     let vetted = inspect::request(house, permit)?;
     let recorded = record::intent(house, vetted).await?;
+    if let Some(bay) = recorded.parked() {
+        // The call is under way: it goes on, and nothing is sent a second time.
+        return parked::resume(house, bay, recorded).await;
+    }
     let armed = attach(house, recorded).await?;
     send(house, armed).await
 }

@@ -7,6 +7,7 @@ mod leaf;
 
 use crate::house::House;
 use crate::inspect::Vetted;
+use crate::parked::Bay;
 use crate::resolve::Target;
 use crate::stop::{Fault, Stop, Why};
 use crate::trail::{Stage, Trail};
@@ -22,7 +23,12 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// Its parts, for `attach`.
+    /// Where the call waits of which this is a later leg.
+    pub(crate) fn parked(&self) -> Option<Bay> {
+        self.target.parked
+    }
+
+    /// Its parts, for `attach`, and for `resume`.
     pub(crate) fn into_parts(self) -> (Target, OpenCall) {
         (self.target, self.open)
     }
@@ -84,6 +90,12 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
 }
 
 impl OpenCall {
+    /// A leg of a call that is under way already.
+    pub(crate) fn gone_on(mut self) -> Self {
+        self.sent = true;
+        self
+    }
+
     /// From here on the call may have taken effect.
     pub(crate) fn sending(&mut self) {
         self.sent = true;
@@ -264,9 +276,10 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
     Stop { trail, why, settled: true }
 }
 
-/// Puts on record that a call ended because its caller went away while it was being asked something. Never blocks.
-pub(crate) fn withdrawn(house: &House, trail: &Trail) {
-    let (kind, code) = (ErrorKind::Cancelled, Code::INPUT_MISSING);
+/// Puts on record that a call ended because its caller, who was asked something, withdrew or did not answer. Never
+/// blocks.
+pub(crate) fn unanswered(house: &House, trail: &Trail, kind: ErrorKind) {
+    let code = Code::INPUT_MISSING;
     let latency = trail.latency(house);
     house.observer.ended(
         trail.asked(),
@@ -274,7 +287,7 @@ pub(crate) fn withdrawn(house: &House, trail: &Trail) {
         Some((kind, code)),
         latency.total,
     );
-    let reason = "the caller withdrew or went away while it was asked";
+    let reason = "the caller was asked something and withdrew, went away or did not answer in time";
     if let Some(denial) = leaf::denial(trail, kind, code, Some(reason), latency) {
         // The legs that took effect have their outcomes; this one was never sent.
         drop(house.audit.append(house.clock.now(), &Leaf::Denial(denial)));

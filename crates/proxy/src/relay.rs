@@ -6,12 +6,14 @@ mod rounds;
 mod stream;
 
 use crate::house::House;
-use crate::reply::Reply;
+use crate::parked::{self, Put};
+use crate::reply::{self, Reply};
 use crate::send::{self, Sent};
 use crate::session::UnderWay;
 use crate::stop::Stop;
 use crate::trail::Stage;
 use crate::upstream::Inbound;
+use http::StatusCode;
 use std::sync::Arc;
 
 /// Waits for the answer. If it comes first and soon, the reply is one JSON object; otherwise a stream.
@@ -27,6 +29,13 @@ pub(crate) async fn relay(
             let id = sent.call.id.clone();
             let released = answer::release(house, sent, outcome, 0).await?;
             Ok(released.whole(&id))
+        }
+        Ok(Ok(Inbound::Request(request))) if parked::waits(&sent) => {
+            sent.call.trail.mark(house, Stage::Upstream);
+            match parked::put(house, sent, request, 0).await? {
+                Put::Parked(body) => Ok(reply::json(StatusCode::OK, body)),
+                Put::Declined(sent) => Ok(stream::begin(house, *sent, None, under_way)),
+            }
         }
         Ok(Ok(first)) => Ok(stream::begin(house, sent, Some(first), under_way)),
         Err(_) => Ok(stream::begin(house, sent, None, under_way)),

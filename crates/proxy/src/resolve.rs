@@ -7,6 +7,7 @@ use crate::admit::Call;
 use crate::catalog::Item;
 use crate::continuation::{self, Leg};
 use crate::house::House;
+use crate::parked::Bay;
 use crate::stop::{Refusal, Stop};
 use crate::trail::Stage;
 use model::{Code, ErrorKind, Impact, ServerName};
@@ -28,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) params: Option<Members>,
     /// Whether this is a plain read: its method's row or the tool's class says so.
     pub(crate) plain_read: bool,
+    /// The call of which this is a later leg, if it waits here.
+    pub(crate) parked: Option<Bay>,
 }
 
 /// What kind of thing is named.
@@ -47,7 +50,7 @@ pub(crate) fn resolve(house: &House, call: Box<Call>) -> Result<Target, Stop> {
 fn resolve_as(house: &House, mut call: Box<Call>, names: Names) -> Result<Target, Stop> {
     match look(house, &mut call, names) {
         Ok(found) => {
-            let Found { server, named, shown, name, arguments, params, impact } = found;
+            let Found { server, named, shown, name, arguments, params, parked, impact } = found;
             let trail = &mut call.trail;
             trail.item = Some(name);
             trail.definition = match &named {
@@ -74,7 +77,7 @@ fn resolve_as(house: &House, mut call: Box<Call>, names: Names) -> Result<Target
                 Record::Read | Record::Nothing => true,
                 Record::ByImpact => impact == Impact::Read,
             };
-            Ok(Target { call, server, named, shown, arguments, params, plain_read })
+            Ok(Target { call, server, named, shown, arguments, params, plain_read, parked })
         }
         Err(refusal) => Err(Stop::refused(call.trail, *refusal)),
     }
@@ -96,6 +99,7 @@ struct Found {
     name: Arc<str>,
     arguments: Raw,
     params: Option<Members>,
+    parked: Option<Bay>,
     impact: Impact,
 }
 
@@ -117,6 +121,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 &view.arguments,
                 view.request_state,
             )?;
+            let parked = leg.as_ref().and_then(|leg| leg.parked);
             let sent = own(call, "name", &view.name, &item.name, leg);
             let impact = find::tool_impact(&item);
             Ok(Found {
@@ -126,6 +131,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 shown: view.name,
                 arguments: view.arguments,
                 params: sent,
+                parked,
                 impact,
             })
         }
@@ -140,6 +146,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 &view.arguments,
                 view.request_state,
             )?;
+            let parked = leg.as_ref().and_then(|leg| leg.parked);
             let sent = own(call, "name", &view.name, &item.name, leg);
             let impact = place.default_impact(&item.server);
             Ok(Found {
@@ -149,6 +156,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 shown: view.name,
                 arguments: view.arguments,
                 params: sent,
+                parked,
                 impact,
             })
         }
@@ -157,6 +165,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
             let server = place.resource(&view.uri).ok_or_else(|| unknown("resource", &view.uri))?;
             let arguments = Raw::of_value(&serde_json::json!({"uri": &*view.uri}));
             let leg = continuation::open(house, call, &server, &view.uri, &arguments, view.request_state)?;
+            let parked = leg.as_ref().and_then(|leg| leg.parked);
             let sent = own(call, "uri", &view.uri, &view.uri, leg);
             let impact = place.default_impact(&server);
             let name = (&*view.uri).into();
@@ -167,6 +176,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 name,
                 arguments,
                 params: sent,
+                parked,
                 impact,
             })
         }
@@ -197,6 +207,7 @@ fn completion(place: &find::Place<'_>, call: &Call) -> Result<Found, Box<Refusal
                 shown: name,
                 arguments: Raw::empty_object(),
                 params,
+                parked: None,
                 impact,
             })
         }
@@ -206,7 +217,16 @@ fn completion(place: &find::Place<'_>, call: &Call) -> Result<Found, Box<Refusal
             let arguments = Raw::of_value(&serde_json::json!({"uri": &*uri}));
             let params = call.params.clone();
             let name = (&*uri).into();
-            Ok(Found { server, named: Named::Resource, shown: uri, name, arguments, params, impact })
+            Ok(Found {
+                server,
+                named: Named::Resource,
+                shown: uri,
+                name,
+                arguments,
+                params,
+                parked: None,
+                impact,
+            })
         }
     }
 }
@@ -222,8 +242,8 @@ fn own(call: &Call, key: &str, shown: &str, name: &str, leg: Option<Leg>) -> Opt
         edit.set(&[key], Raw::of_str(name));
     }
     match leg {
-        Some(Leg { state: Some(state) }) => drop(edit.set(&["requestState"], Raw::of_str(&state))),
-        Some(Leg { state: None }) => drop(edit.remove(&["requestState"])),
+        Some(Leg { state: Some(state), .. }) => drop(edit.set(&["requestState"], Raw::of_str(&state))),
+        Some(Leg { state: None, .. }) => drop(edit.remove(&["requestState"])),
         None => {}
     }
     Members::of(&edit.apply(params))

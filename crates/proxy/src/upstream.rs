@@ -172,11 +172,16 @@ impl Shared {
 }
 
 impl Outbound {
-    /// What a server of `era` is told of the declared capabilities: never what the gateway does not carry, or
-    /// what would need a conversation across eras.
-    fn capabilities(&self, era: Era) -> Raw {
+    /// What a server is told of the declared capabilities: never what the gateway does not carry.
+    fn capabilities(&self) -> Raw {
         let declared = self.client_capabilities.as_ref();
-        declared.map_or_else(Raw::empty_object, |declared| capability::client(declared, self.version, era).0)
+        declared.map_or_else(Raw::empty_object, |declared| capability::client(declared).0)
+    }
+
+    /// Whether the client can be asked anything in the middle of this call.
+    fn can_be_asked(&self) -> bool {
+        let declares = self.client_capabilities.as_ref().is_some_and(|declared| !declared.is_empty());
+        self.version.era() == Era::Session || (declares && self.method.row().may_ask)
     }
 }
 

@@ -61,6 +61,8 @@ limits! {
     record_timeout: Span,
     /// How long a stream without news waits before a keep-alive comment.
     keep_alive: Span,
+    /// How long a caller may take to answer what a server asks in the middle of its call.
+    question_timeout: Span,
     /// Open client connections.
     connections: Count,
     /// Open streams of all callers.

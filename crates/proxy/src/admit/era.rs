@@ -54,7 +54,7 @@ pub(super) fn stateless(
     };
     let declared = meta.client_capabilities.as_ref();
     let (capabilities, stripped) = match declared {
-        Some(declared) => protocol::capability::client(declared, version, Era::Stateless),
+        Some(declared) => protocol::capability::client(declared),
         None => (Raw::empty_object(), Vec::new()),
     };
     house.stripped.tell(house, trail, &stripped);
@@ -88,7 +88,7 @@ pub(super) fn initializing(
         Some(version) if version.era() == Era::Session => version,
         _ => Version::LATEST_SESSION,
     };
-    let (capabilities, stripped) = protocol::capability::client(&view.capabilities, version, Era::Session);
+    let (capabilities, stripped) = protocol::capability::client(&view.capabilities);
     house.stripped.tell(house, trail, &stripped);
     Ok(Client { version, capabilities, info: Some(view.client_info), log_level: None, session: None })
 }

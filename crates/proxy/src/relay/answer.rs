@@ -158,7 +158,7 @@ fn questions(house: &House, sent: &Sent, result: &Members) -> Result<Raw, String
     }
     let result = fit.apply(result).members().ok_or("a question that cannot be put")?;
     let name = call.trail.item.as_deref().unwrap_or_default();
-    continuation::seal(house, call, &sent.server, name, &sent.arguments, &result)
+    continuation::seal(house, call, &sent.server, name, &sent.arguments, &result, None)
         .ok_or_else(|| "its request state could not be sealed".to_owned())
 }
 

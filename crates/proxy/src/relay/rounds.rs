@@ -5,7 +5,6 @@
 use super::answer;
 use super::stream::Flow;
 use crate::admit::Call;
-use crate::continuation::LIFETIME;
 use crate::house::House;
 use crate::pipeline::go;
 use crate::record;
@@ -83,7 +82,7 @@ struct Left {
 impl Drop for Left {
     fn drop(&mut self) {
         if let Some(trail) = self.trail.take() {
-            record::withdrawn(&self.house, &trail);
+            record::unanswered(&self.house, &trail, ErrorKind::Cancelled);
         }
     }
 }
@@ -112,8 +111,9 @@ async fn answers(
             return Err(fault(ErrorKind::Cancelled, "the client's stream was gone when it was to be asked"));
         }
     }
-    let quiet = call.state.config.limits.keep_alive;
-    let mut deadline = std::pin::pin!(tokio::time::sleep(LIFETIME));
+    let limits = &call.state.config.limits;
+    let quiet = limits.keep_alive;
+    let mut deadline = std::pin::pin!(tokio::time::sleep(limits.question_timeout));
     let mut given = Edit::new();
     let mut values: Vec<(Arc<str>, Raw)> = Vec::new();
     while !open.is_empty() {

@@ -3,6 +3,7 @@
 use super::{answer, question, rounds};
 use crate::house::{House, State};
 use crate::inspect;
+use crate::parked::{self, Put};
 use crate::record;
 use crate::reply::{self, Reply};
 use crate::send::{self, Sent};
@@ -109,6 +110,13 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
         };
         match inbound {
             Ok(Inbound::Notification(notification)) => tell(&sent.call.state, &mut flow, &notification).await,
+            Ok(Inbound::Request(request)) if parked::waits(&sent) => {
+                match parked::put(&house, sent, request, flow.streamed).await {
+                    Ok(Put::Parked(body)) => break Ok(body),
+                    Ok(Put::Declined(declined)) => sent = *declined,
+                    Err(stop) => break Err(stop),
+                }
+            }
             Ok(Inbound::Request(request)) => {
                 ask(&mut flow, &mut sent, session.as_ref(), request, &answered).await;
             }

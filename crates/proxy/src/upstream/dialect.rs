@@ -33,7 +33,7 @@ pub(super) struct Dialect {
 pub(super) enum Heard {
     /// It is for the client, in the client's era.
     Notification(Notification),
-    /// A question to the client (session era).
+    /// A question to the client, as the server asks it (session era).
     Request(Request),
     /// The answer, in the client's era.
     Final(Outcome),
@@ -69,9 +69,14 @@ impl Dialect {
             id: shared.fresh_id(),
             token: out.progress.clone(),
             log_level: out.log_level,
-            asks: asks && out.version.era() == Era::Session,
+            asks: asks && out.can_be_asked(),
             server_info,
         })
+    }
+
+    /// The same call goes on for a later request of its client, with a progress token of its own.
+    pub(super) fn next_leg(&mut self, token: Option<Id>) {
+        self.token = token;
     }
 
     /// The request as it goes to the server: fresh id, fresh progress token, the server's era.
@@ -80,7 +85,7 @@ impl Dialect {
         if self.server.era() == Era::Stateless {
             let told = envelope::Told {
                 version: self.server,
-                capabilities: &out.capabilities(Era::Stateless),
+                capabilities: &out.capabilities(),
                 info: out.client_info.as_ref(),
                 log_level: out.log_level,
                 progress: self.token.is_some(),

@@ -26,6 +26,8 @@ pub(crate) struct Exchange {
     sent: Arc<AtomicBool>,
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
+    /// A question that has to be put once more.
+    again: Option<Request>,
 }
 
 enum State {
@@ -76,7 +78,13 @@ impl Exchange {
         sent: Arc<AtomicBool>,
         limit: Duration,
     ) -> Self {
-        Self { state: State::Opening(opening), sent, deadline: Box::pin(tokio::time::sleep(limit)), limit }
+        Self {
+            state: State::Opening(opening),
+            sent,
+            deadline: Box::pin(tokio::time::sleep(limit)),
+            limit,
+            again: None,
+        }
     }
 
     /// The id of the request upstream, once it is known.
@@ -127,6 +135,9 @@ impl Exchange {
     /// # Errors
     /// [`UpstreamError`]; its `sent` says whether the call may have taken effect.
     pub(crate) async fn next(&mut self) -> Result<Inbound, UpstreamError> {
+        if let Some(question) = self.again.take() {
+            return Ok(Inbound::Request(question));
+        }
         let limit = self.limit;
         let (opened, mut deadline) = self.opened().await?;
         loop {
@@ -143,6 +154,16 @@ impl Exchange {
                 Heard::Reply(reply) => opened.wire.say(reply),
                 Heard::Nothing => {}
             }
+        }
+    }
+
+    /// Goes on for another request of the same caller, who was asked `question`: with time of its own, and, if it has
+    /// not answered, with the same question.
+    pub(crate) fn go_on(&mut self, progress: Option<Id>, question: Option<Request>) {
+        self.deadline.as_mut().reset(tokio::time::Instant::now() + self.limit);
+        self.again = question;
+        if let State::Open(opened, _) = &mut self.state {
+            opened.dialect.next_leg(progress);
         }
     }
 

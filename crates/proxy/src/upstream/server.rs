@@ -343,11 +343,9 @@ enum Turn {
 
 /// A session belongs to one client session; without one, to what the client declares.
 fn session_key(out: &Outbound) -> Key {
-    let lane = match (out.owner.session, out.version.era()) {
-        (Some(session), _) => session,
-        // A stateless client's calls declare nothing that needs a conversation.
-        (None, Era::Stateless) => Digest([0; 32]),
-        (None, Era::Session) => Digest::of(out.capabilities(Era::Session).as_bytes()),
+    let lane = match out.owner.session {
+        Some(session) => session,
+        None => Digest::of(out.capabilities().as_bytes()),
     };
     Key { principal: Some(out.owner.principal), lane: Some(lane) }
 }

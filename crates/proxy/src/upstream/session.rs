@@ -104,7 +104,7 @@ pub(super) fn initialize(id: i64, out: &Outbound) -> Bytes {
     let info = out.client_info.clone().unwrap_or_else(own_info);
     let mut edit = Edit::new();
     edit.set(&["protocolVersion"], Raw::of_str(version.as_str()));
-    edit.set(&["capabilities"], out.capabilities(Era::Session)).set(&["clientInfo"], info);
+    edit.set(&["capabilities"], out.capabilities()).set(&["clientInfo"], info);
     let params = Members::of(&Raw::empty_object()).map(|empty| edit.apply(&empty));
     frame::request(&Id::Number(id), Method::Initialize.name(), params.as_ref())
 }

@@ -1,5 +1,6 @@
-//! An older client in front of a newer server: what the server asks by `input_required` is asked on the stream of the
-//! client's call, and the call goes on with the answers (MCP 2026-07-28, basic/patterns/mrtr).
+//! Conversations between the eras (MCP 2026-07-28, basic/patterns/mrtr). An older client in front of a newer server is
+//! asked on the stream of its call, and the call goes on with the answers. A newer client in front of an older server
+//! gets the question as `input_required`, and its retry goes on with the call that waits.
 
 use super::bed::{Bed, UP, code};
 use serde_json::{Value, json};
@@ -188,4 +189,143 @@ async fn the_second_leg_is_judged_anew() {
     let last = stream.next().await.unwrap();
     assert!(last["result"]["isError"] == true && last.to_string().contains("PTN-3001"), "{last}");
     assert_eq!(bed.up.calls().len(), 1);
+}
+
+/// A server of the older era only, whose tool `ask` asks for a name in the middle of its work.
+async fn older_server(change: impl FnOnce(Setup) -> Setup) -> Bed {
+    let (idp, act) = (FakeIdp::start(clock()).await, Act::Ask("elicitation/create".to_owned(), name_form()));
+    let up = FakeUpstream::of(&[Era::Session]).await.with("ask", act);
+    let gateway = change(Setup::trusting(&idp).server("up", &up)).start().await;
+    Bed { idp, up, gateway }
+}
+
+fn name_form() -> Value {
+    form(json!({"name": {"type": "string"}}))
+}
+
+/// A newer client that answers forms.
+fn newer(bed: &Bed, user: &str) -> Caller {
+    bed.caller(user).capable_of(json!({"elicitation": {}}))
+}
+
+/// The retry of a call of `ask` with what the caller answers.
+async fn retry(caller: &Caller, text: &str, state: &Value, answers: Value) -> testkit::Reply {
+    let params = json!({
+        "name": "ask", "arguments": {"text": text}, "requestState": state, "inputResponses": answers,
+    });
+    caller.ask("tools/call", params).await
+}
+
+fn accepted(name: &str) -> Value {
+    json!({"question": {"action": "accept", "content": {"name": name}}})
+}
+
+#[tokio::test]
+async fn a_newer_client_answers_what_an_older_server_asks() {
+    let bed = older_server(|setup| setup).await;
+    let caller = newer(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    let question = &first["inputRequests"]["question"];
+    assert_eq!(
+        (&question["method"], &question["params"]["message"]),
+        (&json!("elicitation/create"), &json!("[up] which?"))
+    );
+    assert!(bed.gateway.admin("/metrics").await.text().contains("portunus_calls_parked 1"));
+    let last = retry(&caller, "a", &first["requestState"], accepted("n")).await;
+    assert_eq!(last.result()["resultType"], "complete", "{}", last.text());
+    assert_eq!(serde_json::from_str::<Value>(&last.content()).unwrap(), accepted("n")["question"]);
+    // One call at the server, one call of two legs on record, and the client's own capabilities told.
+    assert_eq!(bed.up.calls().len(), 1);
+    let record = bed.gateway.record_of("ask");
+    let ended: Vec<Value> = record.iter().map(|leg| leg.outcome.clone().unwrap()["status"].clone()).collect();
+    assert_eq!(ended, [json!("input_required"), json!("ok")]);
+    assert_eq!(record[0].leaf["call"], record[1].leaf["call"]);
+    let told = bed.up.seen().into_iter().filter_map(|seen| serde_json::from_slice::<Value>(&seen.body).ok());
+    let told: Vec<Value> = told.filter(|body| body["method"] == "initialize").collect();
+    assert!(told.iter().any(|body| body["params"]["capabilities"] == json!({"elicitation": {}})), "{told:?}");
+    assert!(bed.gateway.admin("/metrics").await.text().contains("portunus_calls_parked 0"));
+}
+
+#[tokio::test]
+async fn a_waiting_call_is_its_callers_and_goes_on_once() {
+    let bed = older_server(|setup| setup).await;
+    let alice = newer(&bed, "alice");
+    let state = alice.call("ask", json!({"text": "a"})).await.result()["requestState"].clone();
+    let mallory = newer(&bed, "mallory");
+    for (name, reply) in [
+        ("somebody else's", retry(&mallory, "a", &state, accepted("forged")).await),
+        ("of other arguments", retry(&alice, "b", &state, accepted("forged")).await),
+        ("made up", retry(&alice, "a", &json!("made up"), accepted("forged")).await),
+    ] {
+        assert_eq!(code(&reply), "PTN-1013", "{name}: {}", reply.text());
+    }
+    let last = retry(&alice, "a", &state, accepted("hers")).await;
+    assert!(last.content().contains("hers"), "{}", last.text());
+    let replay = retry(&alice, "a", &state, accepted("again")).await;
+    assert_eq!((replay.status, code(&replay).as_str()), (400, "PTN-1013"));
+    assert_eq!(bed.up.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_was_not_answered_is_asked_again() {
+    let bed = older_server(|setup| setup).await;
+    let caller = newer(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    let second =
+        retry(&caller, "a", &first["requestState"], json!({"other": {"action": "accept"}})).await.result();
+    assert_eq!(second["inputRequests"], first["inputRequests"]);
+    // The first state has been used.
+    assert_eq!(code(&retry(&caller, "a", &first["requestState"], accepted("n")).await), "PTN-1013");
+    let last = retry(&caller, "a", &second["requestState"], accepted("n")).await;
+    assert!(last.is_success(), "{}", last.text());
+}
+
+#[tokio::test]
+async fn an_older_servers_question_is_declined_for_a_client_that_did_not_declare_it() {
+    let bed = older_server(|setup| setup).await;
+    let caller = bed.caller("alice").capable_of(json!({"sampling": {}}));
+    let reply = caller.call("ask", json!({"text": "a"})).await;
+    // The server was told that nobody can be asked, and its tool said what it makes of that.
+    assert!(reply.is_success() && reply.content() == "null", "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_takes_up_again_is_cancelled_and_on_record() {
+    let bed = older_server(|setup| setup.set(&["limits", "question_timeout"], json!("300ms"))).await;
+    let caller = newer(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    let denial = eventually("the end of the call", || {
+        let record = bed.gateway.record();
+        std::future::ready(record.into_iter().find(|found| found.leaf["kind"] == "denial"))
+    })
+    .await;
+    assert_eq!(
+        (denial.leaf["status"].as_str(), denial.leaf["code"].as_str()),
+        (Some("timed_out"), Some("PTN-1014"))
+    );
+    assert_eq!(denial.leaf["call"], bed.gateway.record_of("ask").remove(0).leaf["call"]);
+    eventually("the server to be told", || {
+        let told = bed
+            .up
+            .seen()
+            .iter()
+            .any(|seen| String::from_utf8_lossy(&seen.body).contains("notifications/cancelled"));
+        std::future::ready(told.then_some(()))
+    })
+    .await;
+    let late = retry(&caller, "a", &first["requestState"], accepted("late")).await;
+    assert_eq!(code(&late), "PTN-1013", "{}", late.text());
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn the_retry_of_a_waiting_call_is_judged_anew() {
+    let bed = older_server(|setup| setup).await;
+    let caller = newer(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    bed.gateway.write_policy("closed", "@id(\"closed\") forbid (principal, action == Action::\"up/ask\", resource) when { context.args has text };");
+    bed.gateway.reload().await.unwrap();
+    let denied = retry(&caller, "a", &first["requestState"], accepted("n")).await;
+    assert!(denied.is_tool_error() && code(&denied) == "PTN-3001", "{}", denied.text());
 }

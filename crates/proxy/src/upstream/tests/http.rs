@@ -101,8 +101,7 @@ async fn an_older_server_gets_a_session_and_its_answer_is_translated() {
     assert!(!sent.headers.contains_key("mcp-method"));
     assert_eq!(sent.body["params"]["_meta"], serde_json::Value::Null);
     let opened = fake.wait(|seen| seen.method() == "initialize").await;
-    // A stateless client's conversation ends at the era's border.
-    assert_eq!(opened.body["params"]["capabilities"], serde_json::json!({}));
+    assert_eq!(opened.body["params"]["capabilities"], serde_json::json!({"roots": {}}));
 }
 
 #[tokio::test]
@@ -439,9 +438,14 @@ async fn questions_of_the_server_are_answered_by_post() {
     assert_eq!(answered.body["result"]["roots"], serde_json::json!([]));
     assert_eq!(answered.header("mcp-session-id"), "s-1");
     fake.wait(|seen| seen.body["id"] == 77 && seen.body["result"].is_object()).await;
-    // A stateless client is asked nothing: the gateway declines.
+    // A newer client is asked too, if it declared anything; else the gateway declines.
+    let (_fake, upstreams) = one(asks).await;
+    let mut exchange = upstreams.exchange(call("s", MODERN)).await.unwrap();
+    assert!(matches!(exchange.next().await.unwrap(), Inbound::Request(_)));
     let (fake, upstreams) = one(asks).await;
-    answer(&upstreams, call("s", MODERN)).await;
+    let mut mute = call("s", MODERN);
+    mute.client_capabilities = None;
+    answer(&upstreams, mute).await;
     let declined = fake.wait(|seen| seen.body["id"] == "q").await;
     assert_eq!(declined.body["error"]["code"], -32601);
 }
