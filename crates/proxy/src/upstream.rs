@@ -17,6 +17,7 @@ mod era;
 mod errand;
 mod exchange;
 mod fault;
+mod follow;
 mod line;
 mod link;
 mod loudness;
@@ -265,11 +266,11 @@ impl Upstreams {
 
     /// Ends whatever belongs to a client session: upstream sessions are deleted, children end.
     pub(crate) fn end(&self, owner: &Owner) {
-        if owner.session.is_none() {
-            return;
-        }
+        let Some(session) = &owner.session else { return };
         for server in self.servers.load().values() {
-            server.end(|key| key.principal == Some(owner.principal) && key.lane == owner.session);
+            server.end_session(session, |key| {
+                key.principal == Some(owner.principal) && key.lane == owner.session
+            });
         }
     }
 

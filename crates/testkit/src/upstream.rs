@@ -100,6 +100,14 @@ impl FakeUpstream {
         drop(self.house.news.send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})));
     }
 
+    /// Tells whoever follows a resource that it was updated.
+    pub fn updated(&self, uri: &str) {
+        let told =
+            json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}});
+        // Nobody may be listening.
+        drop(self.house.news.send(told));
+    }
+
     /// Everything it was sent, in order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.house.seen.lock().unwrap().clone()

@@ -62,6 +62,8 @@ pub(super) enum Wire {
         call: ChildCall,
         _slot: Arc<Slot<Link>>,
     },
+    /// It does not: the gateway has the answer itself.
+    Here(Option<Box<Message>>),
 }
 
 /// The way back for the answer to a server's question that came on no call's stream.
@@ -184,6 +186,7 @@ impl Exchange {
                 call.say(response.bytes);
                 Ok(())
             }
+            Wire::Here(_) => Err(UpstreamError::internal("nobody has asked")),
         }
     }
 }
@@ -202,6 +205,10 @@ impl Wire {
         match self {
             Self::Http(call) => call.next().await,
             Self::Child { call, .. } => call.next().await,
+            Self::Here(answer) => {
+                let over = || UpstreamError::internal("an answer that was taken already");
+                answer.take().map(|answer| *answer).ok_or_else(over)
+            }
         }
     }
 
@@ -213,6 +220,7 @@ impl Wire {
                 }
             }
             Self::Child { call, .. } => call.say(message),
+            Self::Here(_) => {}
         }
     }
 }

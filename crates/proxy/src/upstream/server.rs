@@ -6,6 +6,7 @@ use super::door::Door;
 use super::era::Eras;
 use super::exchange::{Opened, Wire};
 use super::fault::UpstreamError;
+use super::follow::{self, Follows};
 use super::link::{self, Link};
 use super::probe;
 use super::session::{self, Session};
@@ -26,6 +27,7 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     eras: Eras,
     reach: Reach,
+    follows: Follows,
 }
 
 enum Reach {
@@ -61,7 +63,8 @@ impl Server {
                 children: Slots::new(limits.children_per_server, Arc::clone(clock), Arc::clone(dice)),
             },
         };
-        Self { config: Arc::clone(config), shared: Arc::clone(shared), eras: Eras::default(), reach }
+        let (eras, follows) = (Eras::default(), Follows::default());
+        Self { config: Arc::clone(config), shared: Arc::clone(shared), eras, reach, follows }
     }
 
     /// Whether a configuration is the one this server was made of.
@@ -79,8 +82,24 @@ impl Server {
         self.eras.spoken()
     }
 
+    /// What all servers share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The bounds of the request path.
+    pub(super) fn limits(&self) -> &model::Limits {
+        &self.shared.settings.limits
+    }
+
+    /// Ends what the client session follows, and what `chosen` says; calls in flight are finished first.
+    pub(super) fn end_session(&self, session: &Digest, chosen: impl Fn(&Key) -> bool) {
+        self.follows.end(|one| one == session);
+        self.end(chosen);
+    }
+
     /// Ends what `chosen` says; calls in flight are finished first.
-    pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) {
+    fn end(&self, chosen: impl Fn(&Key) -> bool) {
         match &self.reach {
             Reach::Http { sessions, .. } => drop(sessions.end(chosen)),
             Reach::Stdio { children, .. } => drop(children.end(chosen)),
@@ -90,6 +109,7 @@ impl Server {
 
     /// The server has left the configuration: nothing is kept for it.
     pub(super) fn retire(&self) {
+        self.follows.end(|_| true);
         self.end(|_| true);
         if let Reach::Http { door, .. } = &self.reach {
             door.close_idle();
@@ -105,12 +125,19 @@ impl Server {
     }
 
     /// Sends a call in the client's era, or in the other if the server refuses that one.
-    pub(super) async fn open(&self, mut out: Outbound, sent: &AtomicBool) -> Result<Opened, UpstreamError> {
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        mut out: Outbound,
+        sent: &Arc<AtomicBool>,
+    ) -> Result<Opened, UpstreamError> {
         self.narrow(&mut out);
         let (mut last, mut lost) = (None, false);
         for _ in 0..TURNS {
             let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
             sent.store(false, Ordering::Relaxed);
+            if era == Era::Stateless && follow::is_about(out.method) {
+                return follow::follow(self, &self.follows, out, sent).await;
+            }
             let turn = match &self.reach {
                 Reach::Http { door, sessions } => {
                     self.over_http(door, sessions, &out, era, known, sent).await?

@@ -197,8 +197,13 @@ impl House {
                     message = news.recv() => match message { Ok(message) => message, Err(_) => return },
                     () = pieces.closed() => return,
                 };
-                if let Some((id, _)) = &listen {
-                    message["params"] = json!({"_meta": {"io.modelcontextprotocol/subscriptionId": id}});
+                if let Some((id, wanted)) = &listen {
+                    let followed = wanted["resourceSubscriptions"].as_array().cloned().unwrap_or_default();
+                    let uri = &message["params"]["uri"];
+                    if !uri.is_null() && !followed.contains(uri) {
+                        continue;
+                    }
+                    message["params"]["_meta"] = json!({"io.modelcontextprotocol/subscriptionId": id});
                 }
                 drop(pieces.send(Ok(event(&message))).await);
             }

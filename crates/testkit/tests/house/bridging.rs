@@ -329,3 +329,47 @@ async fn the_retry_of_a_waiting_call_is_judged_anew() {
     let denied = retry(&caller, "a", &first["requestState"], accepted("n")).await;
     assert!(denied.is_tool_error() && code(&denied) == "PTN-3001", "{}", denied.text());
 }
+
+#[tokio::test]
+async fn an_older_client_follows_a_resource_of_a_newer_server() {
+    let bed = asking("roots/list", json!({})).await;
+    let caller = older(&bed, "alice").await;
+    let mut stream = caller.stream(caller.listening()).await;
+    let about = |uri: &str| json!({"uri": uri});
+    let subscribed = caller.ask("resources/subscribe", about("fake://note")).await;
+    assert_eq!(subscribed.result(), json!({}), "{}", subscribed.text());
+    bed.up.updated("fake://other");
+    bed.up.updated("fake://note");
+    let told = stream.next().await.unwrap();
+    assert_eq!(
+        (&told["method"], &told["params"]),
+        (&json!("notifications/resources/updated"), &json!({"uri": "fake://note"}))
+    );
+    // The server sees a stream for it, and its end.
+    let listens = || {
+        let seen = bed.up.seen();
+        let wanted = |seen: &testkit::Seen| {
+            String::from_utf8_lossy(&seen.body).contains("resourceSubscriptions\":[\"fake://note\"]")
+        };
+        seen.iter().filter(|seen| wanted(seen)).count()
+    };
+    assert_eq!(listens(), 1);
+    let ended = caller.ask("resources/unsubscribe", about("fake://note")).await;
+    assert_eq!(ended.result(), json!({}), "{}", ended.text());
+    bed.up.updated("fake://note");
+    caller.ask("resources/subscribe", about("fake://note")).await;
+    bed.up.updated("fake://note");
+    assert_eq!(stream.next().await.unwrap()["params"]["uri"], "fake://note");
+    assert_eq!(listens(), 2);
+    let calls =
+        bed.gateway.record().into_iter().filter(|found| found.leaf["method"] == "resources/subscribe");
+    assert!(calls.clone().count() == 2 && calls.clone().all(|call| call.outcome.unwrap()["status"] == "ok"));
+    // What nobody may read, nobody follows.
+    bed.gateway.write_policy(
+        "closed",
+        "@id(\"closed\") forbid (principal, action == Action::\"resource:up\", resource);",
+    );
+    bed.gateway.reload().await.unwrap();
+    let refused = caller.ask("resources/subscribe", about("fake://more")).await;
+    assert!(refused.error_code() != 0, "{}", refused.text());
+}
