@@ -143,14 +143,51 @@ fn hide_from_caches(method: Method, edit: &mut Edit) {
 }
 
 /// A session server's `error` object for a stateless client. Codes that 2026-07-28 reserves or forbids change;
-/// anything else stays as it came.
-pub fn error_to_stateless(error: &RpcError) -> Result<Raw, BridgeError> {
+/// anything else stays as it came. Pages to visit are asked for ([`pages_to_stateless`]); this is what a client learns
+/// that visits none.
+pub fn error_to_stateless(error: &RpcError) -> Raw {
     match error.code {
-        RESOURCE_NOT_FOUND => Ok(recoded(error, INVALID_PARAMS)),
-        URL_ELICITATION_REQUIRED => Err(BridgeError::Conversation("a page to visit")),
-        -32099..=-32020 => Ok(recoded(error, INTERNAL_ERROR)),
-        _ => Ok(error.raw.clone()),
+        RESOURCE_NOT_FOUND => recoded(error, INVALID_PARAMS),
+        URL_ELICITATION_REQUIRED => {
+            let data = serde_json::json!({"requiredCapabilities": {"elicitation": {"url": {}}}});
+            match recoded(error, MISSING_CLIENT_CAPABILITY).members() {
+                Some(members) => Edit::new().set(&["data"], Raw::of_value(&data)).apply(&members),
+                None => error.raw.clone(),
+            }
+        }
+        -32099..=-32020 => recoded(error, INTERNAL_ERROR),
+        _ => error.raw.clone(),
     }
+}
+
+/// What an older server's error -32042 is to a newer client: pages to visit, asked for by `input_required` (2025-11-25,
+/// elicitation, URL mode; 2026-07-28 has no such error). Nothing if it is another error, or names no page.
+pub fn pages_to_stateless(error: &RpcError) -> Option<Raw> {
+    let data = error.data.as_ref().filter(|_| error.code == URL_ELICITATION_REQUIRED)?.members()?;
+    let pages = data.get("elicitations")?.elements()?;
+    let pages: Vec<(String, Raw)> = pages
+        .iter()
+        .enumerate()
+        .filter_map(|(number, page)| {
+            let params = Edit::new().remove(&["elicitationId"]).apply(&page.members()?);
+            let asked = Edit::new()
+                .set(&["method"], Raw::of_str(Method::ElicitationCreate.name()))
+                .set(&["params"], params)
+                .apply(&Members::empty());
+            Some((format!("page-{}", number + 1), asked))
+        })
+        .collect();
+    let mut result = Edit::new();
+    result.set(&["resultType"], Raw::of_str("input_required"));
+    for (key, asked) in &pages {
+        result.set(&["inputRequests", key], asked.clone());
+    }
+    (!pages.is_empty()).then(|| result.apply(&Members::empty()))
+}
+
+/// Params of a newer client's retry for an older server, which knows neither answers nor state.
+pub fn retry_to_session(params: &Members) -> Raw {
+    Edit::new().remove(&["inputResponses"]).remove(&["requestState"]).apply(params)
 }
 
 /// A stateless server's `error` object for a session client. The three codes of 2026-07-28 are about how the

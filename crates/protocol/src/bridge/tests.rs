@@ -72,8 +72,33 @@ fn what_needs_a_conversation_is_no_result() {
     assert_eq!(result_to_session(Method::ToolsCall, &asks), Err(BridgeError::Conversation("input")));
     let task = members(json!({"resultType": "task"}));
     assert_eq!(result_to_session(Method::ToolsCall, &task), Err(BridgeError::ResultType("task".into())));
-    let visit = error(json!({"code": -32042, "message": "m"}));
-    assert_eq!(error_to_stateless(&visit), Err(BridgeError::Conversation("a page to visit")));
+}
+
+#[test]
+fn pages_to_visit_are_asked_for() {
+    let pages =
+        json!([{"mode": "url", "elicitationId": "e", "url": "https://a.example/", "message": "m", "x": 1}]);
+    let visit = error(json!({"code": -32042, "message": "m", "data": {"elicitations": pages}}));
+    let page = json!({"mode": "url", "url": "https://a.example/", "message": "m", "x": 1});
+    let expect = json!({
+        "resultType": "input_required",
+        "inputRequests": {"page-1": {"method": "elicitation/create", "params": page}},
+    });
+    assert_eq!(value(&pages_to_stateless(&visit).unwrap()), expect);
+    let told = value(&error_to_stateless(&visit));
+    assert_eq!(
+        (&told["code"], &told["data"]["requiredCapabilities"]),
+        (&json!(-32021), &json!({"elicitation": {"url": {}}}))
+    );
+    for other in [
+        json!({"code": -32042, "message": "m", "data": {"elicitations": []}}),
+        json!({"code": -32042, "message": "m"}),
+        json!({"code": -32000, "message": "m", "data": {"elicitations": pages}}),
+    ] {
+        assert_eq!(pages_to_stateless(&error(other.clone())), None, "{other}");
+    }
+    let retry = members(json!({"name": "a", "inputResponses": {}, "requestState": "s", "y": 1}));
+    assert_eq!(value(&retry_to_session(&retry)), json!({"name": "a", "y": 1}));
 }
 
 #[test]
@@ -93,8 +118,7 @@ fn nothing_leaves_for_a_shared_cache() {
 #[test]
 fn error_codes_keep_their_meaning() {
     let there = |code: i64| {
-        let raw =
-            error_to_stateless(&error(json!({"code": code, "message": "m", "data": {"uri": "u"}}))).unwrap();
+        let raw = error_to_stateless(&error(json!({"code": code, "message": "m", "data": {"uri": "u"}})));
         value(&raw)["code"].as_i64().unwrap()
     };
     for (code, expect) in

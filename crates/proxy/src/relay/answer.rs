@@ -24,7 +24,8 @@ pub(super) struct Released {
 
 enum Body {
     Result(Raw),
-    Error(Raw),
+    /// The `error` object and its code.
+    Error(Raw, i64),
 }
 
 impl Released {
@@ -37,7 +38,7 @@ impl Released {
     pub(super) fn bytes(&self, id: &Id) -> bytes::Bytes {
         match &self.body {
             Body::Result(result) => protocol::reply::result(id, result.as_bytes()),
-            Body::Error(error) => protocol::reply::passed_error(id, error),
+            Body::Error(error, _) => protocol::reply::passed_error(id, error),
         }
     }
 }
@@ -49,15 +50,15 @@ pub(super) async fn release(
     outcome: Outcome,
     streamed: usize,
 ) -> Result<Released, Stop> {
-    let status = status_of(&sent, &outcome);
     let checked = check(house, &sent, outcome);
     sent.call.trail.mark(house, Stage::Release);
     let upstream = sent.upstream_id();
     match checked {
         Ok((body, ended, answer_bytes)) => {
             let length = match &body {
-                Body::Result(raw) | Body::Error(raw) => raw.as_bytes().len(),
+                Body::Result(raw) | Body::Error(raw, _) => raw.as_bytes().len(),
             };
+            let status = status_of(&sent, &body);
             let ending = Ending {
                 status: ended,
                 attempt: Attempt::Answered,
@@ -83,15 +84,14 @@ pub(super) async fn release(
 
 /// A server's error is an answer (200), but for the one that the transport itself must tell (MCP 2026-07-28,
 /// streamable HTTP: a missing client capability is 400).
-fn status_of(sent: &Sent, outcome: &Outcome) -> StatusCode {
-    match outcome {
-        Outcome::Error(error)
-            if sent.call.client.version.era() == Era::Stateless
-                && error.code == protocol::reply::MISSING_CLIENT_CAPABILITY =>
+fn status_of(sent: &Sent, body: &Body) -> StatusCode {
+    match body {
+        Body::Error(_, protocol::reply::MISSING_CLIENT_CAPABILITY)
+            if sent.call.client.version.era() == Era::Stateless =>
         {
             StatusCode::BAD_REQUEST
         }
-        Outcome::Error(_) | Outcome::Result(_) => StatusCode::OK,
+        Body::Error(..) | Body::Result(_) => StatusCode::OK,
     }
 }
 
@@ -100,7 +100,17 @@ fn check(house: &House, sent: &Sent, outcome: Outcome) -> Result<(Body, Status, 
         Outcome::Error(error) => {
             inspect::answer(&sent.call.state, &error.raw).map_err(|finding| finding.to_string())?;
             let length = error.raw.as_bytes().len();
-            Ok((Body::Error(error.raw), Status::Failed(ErrorKind::Upstream), length))
+            if let Some(asked) = pages(sent, &error) {
+                return Ok(match questions(house, sent, &asked) {
+                    Ok(sealed) => (Body::Result(sealed), Status::InputRequired, length),
+                    Err(_) => {
+                        let code = protocol::reply::MISSING_CLIENT_CAPABILITY;
+                        let body = Body::Error(bridge::error_to_stateless(&error), code);
+                        (body, Status::Failed(ErrorKind::Upstream), length)
+                    }
+                });
+            }
+            Ok((Body::Error(error.raw, error.code), Status::Failed(ErrorKind::Upstream), length))
         }
         Outcome::Result(result) => {
             inspect::answer(&sent.call.state, result.raw()).map_err(|finding| finding.to_string())?;
@@ -109,6 +119,13 @@ fn check(house: &House, sent: &Sent, outcome: Outcome) -> Result<(Body, Status, 
             Ok((Body::Result(raw), status, length))
         }
     }
+}
+
+/// The pages that an older server wants a newer client to visit first.
+fn pages(sent: &Sent, error: &protocol::RpcError) -> Option<Members> {
+    let across =
+        sent.call.client.version.era() == Era::Stateless && sent.exchange.server_era() == Some(Era::Session);
+    bridge::pages_to_stateless(error).filter(|_| across)?.members()
 }
 
 /// Makes a result fit for its client, and says what kind of result it is.

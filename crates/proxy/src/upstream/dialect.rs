@@ -81,7 +81,13 @@ impl Dialect {
 
     /// The request as it goes to the server: fresh id, fresh progress token, the server's era.
     pub(super) fn request(&self, out: &Outbound) -> Bytes {
-        let params = out.params.as_ref();
+        let mut params = out.params.as_ref();
+        let retry = params.filter(|params| {
+            let across = self.client.era() == Era::Stateless && self.server.era() == Era::Session;
+            across && (params.contains("inputResponses") || params.contains("requestState"))
+        });
+        let plain = retry.and_then(|params| bridge::retry_to_session(params).members());
+        params = plain.as_ref().or(params);
         if self.server.era() == Era::Stateless {
             let told = envelope::Told {
                 version: self.server,
@@ -142,8 +148,14 @@ impl Dialect {
                 object(bridge::result_to_session(self.method, &result).map_err(unbridged)?)
                     .map(Outcome::Result)
             }
+            // Pages to visit: `relay` asks for them.
+            (Era::Session, Era::Stateless, Outcome::Error(error))
+                if bridge::pages_to_stateless(&error).is_some() =>
+            {
+                Ok(Outcome::Error(error))
+            }
             (Era::Session, Era::Stateless, Outcome::Error(error)) => {
-                rpc_error(bridge::error_to_stateless(&error).map_err(unbridged)?).map(Outcome::Error)
+                rpc_error(bridge::error_to_stateless(&error)).map(Outcome::Error)
             }
             (Era::Stateless, Era::Session, Outcome::Error(error)) => {
                 rpc_error(bridge::error_to_session(self.method, &error)).map(Outcome::Error)

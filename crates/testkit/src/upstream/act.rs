@@ -13,6 +13,8 @@ pub enum Act {
     Answer(Value),
     /// This JSON-RPC error.
     Fail(i64, String),
+    /// Pages to visit first (-32042), the first time; then the arguments come back as text.
+    Pages(Value),
     /// No answer, ever.
     Hang,
     /// An answer as soon as [`release`](super::FakeUpstream::release) is called.

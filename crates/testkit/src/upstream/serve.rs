@@ -133,6 +133,12 @@ impl House {
             Act::Fail(code, message) => {
                 json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
             }
+            Act::Pages(pages) => {
+                self.acts.lock().unwrap().insert(name.to_owned(), Act::Echo);
+                json!({"jsonrpc": "2.0", "id": id, "error": {
+                    "code": -32042, "message": "visit these first", "data": {"elicitations": pages},
+                }})
+            }
             Act::Hang => return std::future::pending().await,
             Act::Hold => {
                 self.held.fetch_add(1, Ordering::SeqCst);

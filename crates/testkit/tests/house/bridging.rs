@@ -373,3 +373,33 @@ async fn an_older_client_follows_a_resource_of_a_newer_server() {
     let refused = caller.ask("resources/subscribe", about("fake://more")).await;
     assert!(refused.error_code() != 0, "{}", refused.text());
 }
+
+#[tokio::test]
+async fn pages_that_an_older_server_wants_visited_are_asked_for() {
+    let pages =
+        json!([{"mode": "url", "elicitationId": "e1", "message": "sign in", "url": "https://a.example/"}]);
+    let (idp, act) = (FakeIdp::start(clock()).await, Act::Pages(pages));
+    let up = FakeUpstream::of(&[Era::Session]).await.with("ask", act.clone());
+    let bed = Bed { gateway: Setup::trusting(&idp).server("up", &up).start().await, idp, up };
+    let visitor = bed.caller("alice").capable_of(json!({"elicitation": {"url": {}}}));
+    let first = visitor.call("ask", json!({"text": "a"})).await.result();
+    let page = json!({"mode": "url", "message": "[up] sign in", "url": "https://a.example/"});
+    assert_eq!(
+        first["inputRequests"]["page-1"],
+        json!({"method": "elicitation/create", "params": page}),
+        "{first}"
+    );
+    let last = retry(&visitor, "a", &first["requestState"], json!({"page-1": {"action": "accept"}})).await;
+    assert!(last.is_success() && last.content().contains("\"text\":\"a\""), "{}", last.text());
+    // An older server knows neither answers nor state.
+    let sent = bed.up.calls().pop().unwrap();
+    assert!(
+        sent["params"].get("inputResponses").is_none() && sent["params"].get("requestState").is_none(),
+        "{sent}"
+    );
+    // Who visits no pages learns what is missing.
+    bed.up.acts("ask", act);
+    let reply = newer(&bed, "bob").call("ask", json!({"text": "a"})).await;
+    assert_eq!((reply.status, reply.error_code()), (400, -32021), "{}", reply.text());
+    assert_eq!(reply.error()["data"]["requiredCapabilities"], json!({"elicitation": {"url": {}}}));
+}
