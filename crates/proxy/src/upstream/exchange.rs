@@ -30,6 +30,10 @@ pub(crate) struct Exchange {
     again: Option<Request>,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each call has one, and a box would cost every call an allocation"
+)]
 enum State {
     /// On its way to the first sign of an answer.
     Opening(BoxFuture<'static, Result<Opened, UpstreamError>>),
@@ -162,7 +166,7 @@ impl Exchange {
     /// Goes on for another request of the same caller, who was asked `question`: with time of its own, and, if it has
     /// not answered, with the same question.
     pub(crate) fn go_on(&mut self, progress: Option<Id>, question: Option<Request>) {
-        self.deadline.as_mut().reset(tokio::time::Instant::now() + self.limit);
+        self.deadline = Box::pin(tokio::time::sleep(self.limit));
         self.again = question;
         if let State::Open(opened, _) = &mut self.state {
             opened.dialect.next_leg(progress);
