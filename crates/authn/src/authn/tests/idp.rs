@@ -108,6 +108,7 @@ pub(super) struct Idp {
 #[derive(Default)]
 struct Shared {
     issuer: String,
+    jwks_uri: String,
     keys: Vec<Value>,
     down: bool,
     key_requests: usize,
@@ -118,7 +119,9 @@ impl Idp {
         let config = net::listen::Config::new("127.0.0.1:0".parse().unwrap(), &model::Limits::default());
         let listener = Listener::bind(config, None).await.unwrap();
         let issuer = format!("http://{}/tenant", listener.address().unwrap());
-        let shared = Arc::new(Mutex::new(Shared { issuer: issuer.clone(), ..Shared::default() }));
+        let jwks_uri = issuer.replace("/tenant", "/keys");
+        let shared = Shared { issuer: issuer.clone(), jwks_uri, ..Shared::default() };
+        let shared = Arc::new(Mutex::new(shared));
         let serving = Arc::clone(&shared);
         let answer = move |request: Request<hyper::body::Incoming>, _: Peer| {
             std::future::ready(serving.lock().unwrap().answer(request.uri().path()))
@@ -153,8 +156,8 @@ impl Shared {
             _ if self.down => None,
             // Only the last of the three places has the metadata.
             "/tenant/.well-known/openid-configuration" => {
-                let base = self.issuer.strip_suffix("/tenant").unwrap_or(&self.issuer);
-                Some(json!({ "issuer": self.issuer, "jwks_uri": format!("{base}/keys") }))
+                // Good keys, whoever the metadata speaks for.
+                Some(json!({ "issuer": self.issuer, "jwks_uri": self.jwks_uri }))
             }
             "/keys" => {
                 self.key_requests += 1;
