@@ -27,6 +27,8 @@ pub struct FakeIdp {
 
 struct House {
     url: String,
+    /// The issuer that its metadata names.
+    named: Mutex<String>,
     keys: Mutex<Vec<Key>>,
     down: AtomicBool,
     key_fetches: AtomicUsize,
@@ -40,6 +42,7 @@ impl FakeIdp {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let house = Arc::new(House {
             url: url.clone(),
+            named: Mutex::new(url.clone()),
             keys: Mutex::new(Key::one_of_each(1)),
             down: AtomicBool::new(false),
             key_fetches: AtomicUsize::new(0),
@@ -73,6 +76,11 @@ impl FakeIdp {
     /// Answers 503 from now on, or no longer.
     pub fn down(&self, down: bool) {
         self.house.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Its metadata names another issuer from now on.
+    pub fn names_itself(&self, issuer: &str) {
+        issuer.clone_into(&mut self.house.named.lock().unwrap());
     }
 
     /// How often its keys were fetched.
@@ -110,7 +118,7 @@ impl House {
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => reply(
                 StatusCode::OK,
                 &json!({
-                    "issuer": self.url,
+                    "issuer": *self.named.lock().unwrap(),
                     "jwks_uri": format!("{}/jwks", self.url),
                     "authorization_endpoint": format!("{}/authorize", self.url),
                     "token_endpoint": format!("{}/token", self.url),

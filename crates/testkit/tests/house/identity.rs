@@ -232,7 +232,8 @@ async fn rotated_keys_are_fetched_once_and_old_ones_forgotten() {
     let gateway =
         Setup::trusting(&idp).server("up", &up).clock(Arc::<FixedClock>::clone(&time)).start().await;
     let before = gateway.token(&idp, "alice", UP);
-    served(&gateway.with_token(UP, &before).call("echo", json!({"text": "before"})).await, "before");
+    let seen = Caller::new(gateway.address(), UP, Some(before.sign()));
+    served(&seen.call("echo", json!({"text": "before"})).await, "before");
     idp.rotate();
     time.advance(Duration::from_secs(60));
     let after = gateway.token(&idp, "alice", UP);
@@ -245,9 +246,46 @@ async fn rotated_keys_are_fetched_once_and_old_ones_forgotten() {
     }
     assert_eq!(idp.key_fetches(), fetches);
     // A token by a key that is no longer published is not let in, whether it was seen before or not.
-    for stale in [before.clone(), before.claim("jti", "never seen before")] {
-        assert_eq!(gateway.with_token(UP, &stale).call("echo", json!({})).await.status, 401);
+    let unseen = gateway.with_token(UP, &before.claim("jti", "never seen before"));
+    for stale in [seen, unseen] {
+        assert_eq!(stale.call("echo", json!({})).await.status, 401);
     }
+}
+
+#[tokio::test]
+async fn a_token_that_was_let_in_before_still_expires() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let up = FakeUpstream::start().await;
+    let gateway =
+        Setup::trusting(&idp).server("up", &up).clock(Arc::<FixedClock>::clone(&time)).start().await;
+    let token = gateway.token(&idp, "alice", UP).sign();
+    let caller = Caller::new(gateway.address(), UP, Some(token.clone()));
+    served(&caller.call("echo", json!({"text": "in time"})).await, "in time");
+    time.advance(Duration::from_secs(2 * 3600));
+    challenged(&caller.call("echo", json!({"text": "too late"})).await, "expired", &token);
+    assert_eq!(up.calls().len(), 1);
+    served(&gateway.caller(&idp, "alice", UP).call("echo", json!({"text": "anew"})).await, "anew");
+}
+
+#[tokio::test]
+async fn a_token_is_not_remembered_for_another_endpoint() {
+    let bed = bed().await;
+    let token = bed.gateway.token(&bed.idp, "alice", UP).sign();
+    for (path, status) in [(UP, 200), (SHARED, 401), (UP, 200)] {
+        let caller = Caller::new(bed.gateway.address(), path, Some(token.clone()));
+        assert_eq!(caller.ask("tools/list", json!({})).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_lets_nobody_in() {
+    let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
+    idp.names_itself("https://elsewhere.example");
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2003"), "{}", reply.text());
+    assert!(up.calls().is_empty() && idp.key_fetches() == 0);
 }
 
 #[tokio::test]
@@ -272,17 +310,65 @@ async fn a_revoked_token_is_refused_although_it_is_cached() {
     std::fs::write(&list, "revoked: []\n").unwrap();
     let setup = Setup::trusting(&idp).server("up", &up).set(&["revoked_tokens_file"], json!(list));
     let gateway = setup.start().await;
-    let token = gateway.token(&idp, "alice", UP).claim("jti", "stolen");
-    served(&gateway.with_token(UP, &token).call("echo", json!({"text": "one"})).await, "one");
+    // Signed once: a second signature would be another token, which nothing remembers.
+    let token = gateway.token(&idp, "alice", UP).claim("jti", "stolen").sign();
+    let caller = Caller::new(gateway.address(), UP, Some(token));
+    served(&caller.call("echo", json!({"text": "one"})).await, "one");
     std::fs::write(&list, json!({"revoked": [{"jti": "stolen", "issuer": idp.issuer()}]}).to_string())
         .unwrap();
     let refused = || async {
-        let reply = gateway.with_token(UP, &token).call("echo", json!({})).await;
+        let reply = caller.call("echo", json!({})).await;
         (!reply.is_success()).then_some(reply)
     };
     let refused = testkit::eventually("the list to be read", refused).await;
     assert_eq!((refused.status, code(&refused).as_str()), (401, "PTN-2002"));
     served(&gateway.caller(&idp, "bob", UP).call("echo", json!({"text": "two"})).await, "two");
+}
+
+#[tokio::test]
+async fn a_revocation_list_that_cannot_be_read_lets_nobody_in_once_it_is_old() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let up = FakeUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.yaml");
+    std::fs::write(&list, "revoked: []\n").unwrap();
+    let setup = Setup::trusting(&idp).server("up", &up).set(&["revoked_tokens_file"], json!(list));
+    let gateway = setup.clock(Arc::<FixedClock>::clone(&time)).start().await;
+    let token = gateway.token(&idp, "alice", UP).sign();
+    let caller = Caller::new(gateway.address(), UP, Some(token));
+    std::fs::remove_file(&list).unwrap();
+    served(&caller.call("echo", json!({"text": "in time"})).await, "in time");
+    time.advance(Duration::from_secs(120));
+    // Whether the token is remembered or not.
+    for caller in [caller, gateway.caller(&idp, "bob", UP)] {
+        let reply = caller.call("echo", json!({})).await;
+        assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2003"), "{}", reply.text());
+    }
+    assert_eq!(up.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn every_open_stream_ends_when_its_token_expires() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let up = FakeUpstream::start().await.with("hang", Act::Hang);
+    let setup = Setup::trusting(&idp).server("up", &up).clock(Arc::<FixedClock>::clone(&time));
+    let gateway = setup.set(&["limits", "keep_alive"], json!("1s")).start().await;
+    let alice = gateway.caller(&idp, "alice", UP);
+    let session = gateway.caller(&idp, "alice", UP).open().await;
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let mut streams = [
+        alice.stream(alice.request("tools/call", json!({"name": "hang", "arguments": {}}))).await,
+        alice.stream(alice.request("subscriptions/listen", wanted)).await,
+        session.stream(session.listening()).await,
+    ];
+    assert!(streams.iter().all(|stream| stream.status == 200));
+    time.advance(Duration::from_secs(2 * 3600));
+    for stream in &mut streams {
+        // Ends by itself; what it said until then is of no interest here.
+        while stream.next().await.is_some() {}
+    }
 }
 
 #[tokio::test]
