@@ -108,6 +108,12 @@ impl FakeUpstream {
         drop(self.house.news.send(told));
     }
 
+    /// Says something unasked, to whoever listens.
+    pub fn says(&self, message: Value) {
+        // Nobody may be listening.
+        drop(self.house.news.send(message));
+    }
+
     /// Everything it was sent, in order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.house.seen.lock().unwrap().clone()

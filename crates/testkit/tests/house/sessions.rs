@@ -1,8 +1,11 @@
 //! Sessions of the older era: sealed, one caller's own, ended for good.
 
-use super::bed::{SHARED, UP, bed, bed_where, code, served};
+use super::bed::{Bed, SHARED, UP, bed, bed_where, code, served};
+use model::FixedClock;
 use serde_json::json;
-use testkit::{Act, Caller, eventually};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock, eventually};
 
 #[tokio::test]
 async fn a_session_lists_calls_pings_and_ends() {
@@ -84,14 +87,93 @@ async fn upstream_sessions_are_never_shared() {
         let caller = bed.caller(user).open().await;
         served(&caller.call("any", json!({"text": user})).await, user);
     }
-    let session_of = |user: &str| {
-        let seen = bed.up.seen().into_iter().find(|seen| {
-            let body = String::from_utf8_lossy(&seen.body);
-            body.contains("tools/call") && body.contains(user)
+    assert_ne!(session_of(&bed.up, "alice"), session_of(&bed.up, "bob"));
+}
+
+/// The session at the server in which a call that says `text` came.
+fn session_of(up: &FakeUpstream, text: &str) -> String {
+    let seen = up.seen().into_iter().find(|seen| {
+        let body = String::from_utf8_lossy(&seen.body);
+        body.contains("tools/call") && body.contains(text)
+    });
+    seen.unwrap().headers["mcp-session-id"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn stateless_callers_share_no_session_of_an_older_server() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::of(&[Era::Session]).await;
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    for (user, text) in [("alice", "first"), ("bob", "other"), ("alice", "again")] {
+        let caller = gateway.caller(&idp, user, UP);
+        assert_eq!(caller.tools().await, ["echo", "write"]);
+        served(&caller.call("echo", json!({"text": text})).await, text);
+    }
+    assert_ne!(session_of(&up, "first"), session_of(&up, "other"));
+    assert_eq!(session_of(&up, "first"), session_of(&up, "again"));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_lifetime() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let up = FakeUpstream::start().await;
+    let setup = Setup::trusting(&idp).server("up", &up).clock(Arc::<FixedClock>::clone(&time));
+    let gateway = setup.set(&["limits", "session_lifetime"], json!("10m")).start().await;
+    let caller = gateway.caller(&idp, "alice", UP).open().await;
+    assert_eq!(caller.tools().await, ["echo", "write"]);
+    time.advance(Duration::from_secs(601));
+    let reply = caller.ask("tools/list", json!({})).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (404, "PTN-1006"), "{}", reply.text());
+}
+
+/// A question, as a server asks it.
+fn question() -> serde_json::Value {
+    json!({"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}})
+}
+
+#[tokio::test]
+async fn a_question_on_the_stream_of_a_call_needs_the_capability() {
+    let bed = bed_where("ask", Act::Ask("elicitation/create".to_owned(), question()), |setup| setup).await;
+    let caller = bed.caller("alice").capable_of(json!({"sampling": {}})).open().await;
+    let reply = caller.call("ask", json!({})).await;
+    assert!(reply.messages().iter().all(|message| message.get("method").is_none()), "{}", reply.text());
+    // The server was told that nobody is asked.
+    let told = bed.up.seen().iter().any(|seen| {
+        let body = String::from_utf8_lossy(&seen.body);
+        body.contains("question-1") && body.contains("\"error\"")
+    });
+    assert!(told, "{}", reply.text());
+}
+
+/// A session whose GET stream is open, as is that of its session at the server.
+async fn listens(bed: &Bed, user: &str, capabilities: serde_json::Value) -> (Caller, testkit::Stream) {
+    let caller = bed.caller(user).capable_of(capabilities).open().await;
+    let stream = caller.stream(caller.listening()).await;
+    served(&caller.call("echo", json!({"text": user})).await, user);
+    let session = session_of(&bed.up, user);
+    eventually("the server's own stream", || {
+        let open = bed.up.seen().iter().any(|seen| {
+            seen.method == "GET" && seen.headers.get("mcp-session-id").is_some_and(|id| *id == session)
         });
-        seen.unwrap().headers["mcp-session-id"].to_str().unwrap().to_owned()
-    };
-    assert_ne!(session_of("alice"), session_of("bob"));
+        std::future::ready(open.then_some(()))
+    })
+    .await;
+    (caller, stream)
+}
+
+#[tokio::test]
+async fn a_question_outside_of_a_call_needs_the_capability() {
+    let bed = bed().await;
+    let (_alice, mut asked) = listens(&bed, "alice", json!({"elicitation": {}})).await;
+    let (_bob, mut spared) = listens(&bed, "bob", json!({"sampling": {}})).await;
+    let question =
+        json!({"jsonrpc": "2.0", "id": "unasked", "method": "elicitation/create", "params": question()});
+    bed.up.says(question);
+    bed.up.says(json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "after it"}}));
+    assert_eq!(asked.next().await.unwrap()["method"], "elicitation/create");
+    // What came after the question is the first that bob hears.
+    assert_eq!(spared.next().await.unwrap()["params"]["data"], "after it");
 }
 
 #[tokio::test]
