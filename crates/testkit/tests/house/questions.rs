@@ -1,18 +1,26 @@
 //! Calls that wait for their caller (MCP 2026-07-28, basic/patterns/mrtr): the state between two legs is sealed.
 
 use super::bed::{Bed, UP, bed_where, code};
+use model::FixedClock;
 use serde_json::{Value, json};
-use testkit::{Act, Caller, Reply};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::{Act, Caller, Reply, clock};
 
 /// A server that asks before it acts, and keeps its own state with the client.
 async fn asking() -> Bed {
+    asking_by(clock()).await
+}
+
+/// The same, behind a gateway that goes by this clock.
+async fn asking_by(clock: Arc<dyn model::Clock>) -> Bed {
     let question = json!({
         "resultType": "input_required", "requestState": "the-servers-own-state",
         "inputRequests": {"sure": {"method": "elicitation/create", "params": {
             "message": "sure?", "requestedSchema": {"type": "object", "properties": {}},
         }}},
     });
-    bed_where("ask", Act::Answer(question), |setup| setup).await
+    bed_where("ask", Act::Answer(question), |setup| setup.clock(clock)).await
 }
 
 fn asker(bed: &Bed, user: &str) -> Caller {
@@ -70,4 +78,26 @@ async fn a_forged_or_foreign_request_state_is_refused() {
     }
     assert_eq!(bed.up.calls().len(), 1, "only the first leg was sent from {UP}");
     bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn a_request_state_expires() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let bed = asking_by(Arc::<FixedClock>::clone(&time)).await;
+    let caller = asker(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    let state = first["requestState"].as_str().unwrap();
+    time.advance(Duration::from_secs(601));
+    let reply = leg(&caller, "ask", json!({"text": "a"}), state).await;
+    assert_eq!(code(&reply), "PTN-1013", "{}", reply.text());
+    assert_eq!(bed.up.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_the_caller_did_not_declare_does_not_reach_it() {
+    let bed = asking().await;
+    let caller = bed.caller("alice").capable_of(json!({"sampling": {}}));
+    let reply = caller.call("ask", json!({"text": "a"})).await;
+    assert_eq!(code(&reply), "PTN-4002", "{}", reply.text());
+    assert!(!reply.text().contains("sure?"), "{}", reply.text());
 }
