@@ -16,6 +16,7 @@ mod house {
     mod bed;
     mod bridging;
     mod canary;
+    mod children;
     mod fail_closed;
     mod full_disk;
     mod http_faults;
