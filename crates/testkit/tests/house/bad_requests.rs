@@ -1,10 +1,10 @@
 //! Requests that are not what they should be: each gets a clear error, a record, and harms nobody else.
 
-use super::bed::{Bed, UP, bed, bed_with, code, served};
+use super::bed::{Bed, UP, bed, bed_of, bed_with, code, served};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
-use testkit::{Caller, Reply};
+use testkit::{Caller, FakeUpstream, Reply, tool};
 
 /// A proper call whose body is then replaced by this text.
 async fn said(caller: &Caller, text: impl Into<Bytes>) -> Reply {
@@ -178,6 +178,31 @@ async fn a_version_header_that_differs_from_the_body_is_refused() {
 }
 
 #[tokio::test]
+async fn a_param_header_that_differs_from_its_argument_is_refused() {
+    for headers in [&["us"][..], &[], &["eu", "eu"]] {
+        let up = FakeUpstream::start().await;
+        let mut mirrored = tool("echo");
+        mirrored["inputSchema"]["properties"]["text"]["x-mcp-header"] = json!("Region");
+        up.changed(vec![mirrored]);
+        let bed = bed_of(up, |setup| setup).await;
+        let caller = bed.caller("mallory");
+        let request = |headers: &[&str]| {
+            let call = json!({"name": "echo", "arguments": {"text": "eu"}});
+            let mut request = caller.request("tools/call", call);
+            for value in headers {
+                request.headers_mut().append("mcp-param-region", value.parse().unwrap());
+            }
+            request
+        };
+        let reply = caller.send(request(headers)).await;
+        assert_eq!((reply.status, reply.error_code()), (400, -32020), "{headers:?}: {}", reply.text());
+        assert_eq!((code(&reply).as_str(), &bed.denial()["code"]), ("PTN-1004", &json!("PTN-1004")));
+        assert!(bed.up.calls().is_empty(), "something was sent");
+        served(&caller.send(request(&["eu"])).await, "eu");
+    }
+}
+
+#[tokio::test]
 async fn an_encoded_name_header_is_accepted() {
     let bed = bed().await;
     let caller = bed.caller("alice");
@@ -266,6 +291,20 @@ async fn a_number_beyond_exactness_is_refused() {
     }
     assert!(bed.up.calls().is_empty());
     bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn a_number_without_an_exact_value_is_refused_though_no_policy_reads_it() {
+    let bed = bed().await;
+    let caller = bed.caller("mallory");
+    for amount in ["9007199254740993", "1e400", "0.10000000000000000001"] {
+        let text = caller.message("tools/call", json!({"name": "echo", "arguments": {"amount": "AMOUNT"}}));
+        let mut request = caller.post(&text);
+        *request.body_mut() = text.to_string().replace("\"AMOUNT\"", amount).into();
+        let reply = caller.send(request).await;
+        assert_eq!((reply.error_code(), code(&reply).as_str()), (-32602, "PTN-1001"), "{}", reply.text());
+    }
+    assert!(bed.up.calls().is_empty());
 }
 
 #[tokio::test]

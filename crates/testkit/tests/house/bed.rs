@@ -30,7 +30,8 @@ pub(crate) async fn bed_where(tool: &str, act: Act, change: impl FnOnce(Setup) -
     bed_of(FakeUpstream::start().await.with(tool, act), change).await
 }
 
-async fn bed_of(up: FakeUpstream, change: impl FnOnce(Setup) -> Setup) -> Bed {
+/// A bed around this server.
+pub(crate) async fn bed_of(up: FakeUpstream, change: impl FnOnce(Setup) -> Setup) -> Bed {
     let idp = FakeIdp::start(clock()).await;
     let gateway = change(Setup::trusting(&idp).server("up", &up)).start().await;
     Bed { idp, up, gateway }
