@@ -283,8 +283,9 @@ fn success(era: Era, id: &Value, mut result: Value) -> Value {
             result["resultType"] = json!("complete");
         }
         result["_meta"] = json!({"io.modelcontextprotocol/serverInfo": {"name": "fake", "version": "1"}});
-        result["ttlMs"] = json!(0);
-        result["cacheScope"] = json!("private");
+        // Nobody's but the caller's, whatever a server says.
+        result["ttlMs"] = json!(60_000);
+        result["cacheScope"] = json!("public");
     }
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }

@@ -44,6 +44,23 @@ async fn lists_leave_private_and_uncacheable() {
 }
 
 #[tokio::test]
+async fn a_resource_leaves_private_and_uncacheable() {
+    let idp = FakeIdp::start(clock()).await;
+    for era in [Era::Stateless, Era::Session] {
+        let up = FakeUpstream::of(&[era]).await;
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        let caller = gateway.caller(&idp, "alice", UP);
+        let result = caller.ask("resources/read", json!({"uri": "fake://note"})).await.result();
+        assert_eq!(result["contents"][0]["text"], "a note", "{era:?}: {result}");
+        assert_eq!(
+            (&result["cacheScope"], &result["ttlMs"]),
+            (&json!("private"), &json!(0)),
+            "{era:?}: {result}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_in_one_order_and_its_pages_make_it_whole() {
     let idp = FakeIdp::start(clock()).await;
     let (first, second) = (FakeUpstream::start().await, FakeUpstream::start().await);
