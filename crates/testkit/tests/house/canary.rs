@@ -3,7 +3,7 @@
 use super::bed::{UP, bed_with};
 use serde_json::json;
 use std::process::Stdio;
-use testkit::{Act, Caller, FakeIdp, FakeUpstream, Setup, clock, eventually};
+use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock, eventually};
 use tokio::io::AsyncReadExt as _;
 
 /// The parts of a token, and what they look like in other clothes.
@@ -150,4 +150,46 @@ async fn headers_that_are_not_ours_to_pass_on_stay_here() {
     assert!(parent.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{parent}");
     let body = String::from_utf8_lossy(&seen.body);
     assert!(body.contains("4bf92f3577b34da6a3ce929d0e0e4736") && !body.contains("user=alice"), "{body}");
+}
+
+#[tokio::test]
+async fn baggage_stays_here_whatever_the_server_speaks() {
+    let idp = FakeIdp::start(clock()).await;
+    for era in [Era::Stateless, Era::Session] {
+        let up = FakeUpstream::of(&[era]).await;
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        for caller in [gateway.caller(&idp, "alice", UP), gateway.caller(&idp, "alice", UP).open().await] {
+            let meta = json!({"baggage": "user=alice", "example.com/kept": "as it came"});
+            let params = json!({"name": "echo", "arguments": {"text": "a"}, "_meta": meta});
+            assert!(caller.ask("tools/call", params).await.is_success());
+        }
+        let calls = up.calls();
+        assert_eq!(calls.len(), 2);
+        for call in calls {
+            let meta = &call["params"]["_meta"];
+            assert_eq!(meta["example.com/kept"], "as it came", "{era:?}: {meta}");
+            assert!(meta.get("baggage").is_none(), "{era:?}: {meta}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_capability_that_is_not_carried_stays_here_and_is_on_record() {
+    let idp = FakeIdp::start(clock()).await;
+    let declared = json!({"elicitation": {}, "extensions": {"example.com/more": {}}});
+    for era in [Era::Stateless, Era::Session] {
+        let up = FakeUpstream::of(&[era]).await;
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        let stateless = gateway.caller(&idp, "alice", UP).capable_of(declared.clone());
+        let older = gateway.caller(&idp, "alice", UP).capable_of(declared.clone()).open().await;
+        for caller in [stateless, older] {
+            assert!(caller.call("echo", json!({"text": "a"})).await.is_success());
+        }
+        let told: Vec<String> =
+            up.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+        assert!(told.iter().any(|body| body.contains("elicitation")), "{era:?}: {told:?}");
+        assert!(!told.iter().any(|body| body.contains("example.com/more")), "{era:?}: {told:?}");
+        let stripped = gateway.record().into_iter().find(|found| found.leaf["what"] == "extension_stripped");
+        assert_eq!(stripped.unwrap().leaf["name"], "extensions.example.com/more");
+    }
 }
