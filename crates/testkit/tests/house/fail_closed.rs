@@ -2,6 +2,8 @@
 
 use super::bed::{UP, bed, bed_with, code, served};
 use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use testkit::{FakeIdp, FakeUpstream, Setup, clock};
 
 #[tokio::test]
@@ -30,8 +32,10 @@ async fn a_policy_that_errs_denies() {
     let bed = bed_with(|setup| setup.policy("errs", text)).await;
     let caller = bed.caller("alice");
     served(&caller.call("write", json!({"amount": 0})).await, "0");
-    let reply = caller.call("write", json!({"amount": i64::MAX})).await;
-    assert!(!reply.is_success(), "{}", reply.text());
+    // The largest number that is exact everywhere: beyond it the request is refused before policy sees it.
+    let reply = caller.call("write", json!({"amount": 9_007_199_254_740_991_i64})).await;
+    assert_eq!(code(&reply), "PTN-3001", "{}", reply.text());
+    assert!(bed.denial()["reason"].as_str().unwrap().contains("erred"), "{}", bed.denial());
     assert_eq!(bed.up.calls().len(), 1);
     bed.bystander_is_served().await;
 }
@@ -93,16 +97,68 @@ async fn the_record_of_another_process_is_not_written() {
 }
 
 #[tokio::test]
+async fn nobody_else_may_read_what_is_kept() {
+    fn others(path: &Path, found: &mut Vec<PathBuf>) {
+        if std::fs::metadata(path).unwrap().permissions().mode() & 0o077 != 0 {
+            found.push(path.to_owned());
+        }
+        if path.is_dir() {
+            for entry in std::fs::read_dir(path).unwrap() {
+                others(&entry.unwrap().path(), found);
+            }
+        }
+    }
+    let bed = bed().await;
+    let caller = bed.caller("alice").open().await;
+    served(&caller.call("write", json!({"text": "a"})).await, "a");
+    caller.send(caller.leaving()).await;
+    let mut found = Vec::new();
+    for kept in ["record", "keys", "sessions.ended"] {
+        others(&bed.gateway.data_dir().join(kept), &mut found);
+    }
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_sealing_key_that_others_may_read_keeps_a_gateway_from_starting() {
+    let data = tempfile::tempdir().unwrap();
+    let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
+    let setup = || Setup::trusting(&idp).server("up", &up).data_dir(data.path());
+    setup().start().await.shutdown().await;
+    let key = data.path().join("keys/sealing-1.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(setup().try_start().await.is_err(), "a key that others may read was used");
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_allowed_keeps_a_gateway_from_starting() {
+    let idp = FakeIdp::start(clock()).await;
+    for (http, allowed) in [
+        (json!({"url": "http://127.0.0.1:9/mcp", "allow_private": true}), false),
+        (json!({"url": "http://10.0.0.1:9/mcp", "allow_loopback": true}), false),
+        (json!({"url": "http://[fd00::1]:9/mcp", "allow_loopback": true}), false),
+        (json!({"url": "http://169.254.169.254/mcp", "allow_private": true, "allow_loopback": true}), false),
+        (json!({"url": "http://127.0.0.1:9/mcp", "allow_loopback": true}), true),
+    ] {
+        let setup = Setup::trusting(&idp).set(&["servers", "up"], json!({"http": http}));
+        assert_eq!(setup.try_start().await.is_ok(), allowed, "{http}");
+    }
+}
+
+#[tokio::test]
 async fn a_private_address_is_not_reached_unless_allowed() {
     let idp = FakeIdp::start(clock()).await;
     let up = FakeUpstream::start().await;
-    // The name resolves to loopback, which the server's entry does not allow.
-    let url = up.url().replace("127.0.0.1", "localhost.localdomain");
-    let gateway =
-        Setup::trusting(&idp).set(&["servers", "up"], json!({"http": {"url": url}})).try_start().await;
-    if let Ok(gateway) = gateway {
-        let reply = gateway.caller(&idp, "alice", UP).call("echo", json!({})).await;
-        assert!(!reply.is_success(), "{}", reply.text());
-    }
+    // Passes for a name until it is resolved, and then is loopback; where the entry allows that it is reached.
+    let url = up.url().replace("127.0.0.1", "0x7f000001");
+    let gateway = Setup::trusting(&idp).set(&["servers", "up"], json!({"http": {"url": url}})).start().await;
+    let caller = gateway.caller(&idp, "alice", UP);
+    assert!(caller.tools().await.is_empty());
+    assert!(!caller.call("echo", json!({})).await.is_success());
     assert!(up.seen().is_empty());
+    let allowed = json!({"http": {"url": url, "allow_loopback": true}});
+    let gateway = Setup::trusting(&idp).set(&["servers", "up"], allowed).start().await;
+    let caller = gateway.caller(&idp, "alice", UP);
+    assert_eq!(caller.tools().await, ["echo", "write"]);
+    served(&caller.call("echo", json!({"text": "a"})).await, "a");
 }
