@@ -85,6 +85,26 @@ async fn a_full_disk_refuses_calls_turns_readiness_red_and_mends_itself() {
 }
 
 #[tokio::test]
+async fn a_call_whose_intent_finds_no_room_is_not_sent() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
+    let setup = Setup::trusting(&idp).server("up", &up).data_dir(&disk.path().join("data"));
+    let gateway = setup.set(&["record", "arguments"], json!("value")).start().await;
+    let caller = gateway.caller(&idp, "alice", UP);
+    served(&caller.call("write", json!({"text": "room"})).await, "room");
+    disk.fill();
+    // Intents of many pages: room for one is not there long before room for an outcome is not.
+    let (sent, reply) = eventually("a refusal", || async {
+        let sent = up.calls().len();
+        let reply = caller.call("write", json!({"text": "x".repeat(48 << 10)})).await;
+        (!reply.is_success()).then_some((sent, reply))
+    })
+    .await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-5001"), "{}", reply.text());
+    assert_eq!(up.calls().len(), sent, "a call was sent that is not on record");
+}
+
+#[tokio::test]
 async fn a_gateway_that_starts_on_a_full_disk_waits_for_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
