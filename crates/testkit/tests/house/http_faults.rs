@@ -1,6 +1,6 @@
 //! What goes wrong below MCP: media types, hosts, sizes, dribbles, clients that leave.
 
-use super::bed::{UP, bed, bed_where, bed_with, code};
+use super::bed::{UP, bed, bed_where, bed_with, code, served};
 use serde_json::json;
 use testkit::{Act, Line, eventually, raw};
 
@@ -169,6 +169,48 @@ async fn an_abandoned_stateless_call_is_cancelled_and_on_record() {
         "{outcome}"
     );
     bed.bystander_is_served().await;
+}
+
+#[tokio::test]
+async fn one_principals_calls_leave_room_for_the_others() {
+    let bed =
+        bed_where("hold", Act::Hold, |setup| setup.set(&["limits", "calls_per_principal"], json!(1))).await;
+    let alice = bed.caller("alice");
+    let held = alice.call("hold", json!({"text": "held"}));
+    let beside = async {
+        bed.up.holding(1).await;
+        let over = alice.call("echo", json!({"text": "one more"})).await;
+        assert_eq!((over.status, code(&over).as_str()), (503, "PTN-1011"), "{}", over.text());
+        assert!(over.headers.contains_key("retry-after"));
+        bed.bystander_is_served().await;
+        bed.up.release();
+    };
+    let (reply, ()) = tokio::join!(held, beside);
+    served(&reply, "held");
+    served(&alice.call("echo", json!({"text": "room again"})).await, "room again");
+    assert!(!bed.up.calls().iter().any(|call| call["params"]["arguments"]["text"] == "one more"));
+}
+
+#[tokio::test]
+async fn one_principals_streams_leave_room_for_the_others() {
+    let bed = bed_with(|setup| setup.set(&["limits", "streams_per_principal"], json!(1))).await;
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let (alice, bob) = (bed.caller("alice"), bed.caller("bob"));
+    let first = alice.stream(alice.request("subscriptions/listen", wanted.clone())).await;
+    assert_eq!(first.status, 200);
+    let over = alice.send(alice.request("subscriptions/listen", wanted.clone())).await;
+    assert_eq!((over.status, code(&over).as_str()), (503, "PTN-1011"), "{}", over.text());
+    assert_eq!(bob.stream(bob.request("subscriptions/listen", wanted)).await.status, 200);
+}
+
+#[tokio::test]
+async fn all_streams_together_are_bounded() {
+    let bed = bed_with(|setup| setup.set(&["limits", "streams"], json!(1))).await;
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let (alice, bob) = (bed.caller("alice"), bed.caller("bob"));
+    let first = alice.stream(alice.request("subscriptions/listen", wanted.clone())).await;
+    let over = bob.send(bob.request("subscriptions/listen", wanted)).await;
+    assert_eq!((first.status, over.status, code(&over).as_str()), (200, 503, "PTN-1011"));
 }
 
 #[tokio::test]
