@@ -109,6 +109,21 @@ async fn an_answer_with_a_string_over_its_bound_does_not_reach_the_caller() {
 }
 
 #[tokio::test]
+async fn news_with_a_string_over_its_bound_are_left_out() {
+    let said = |data: &str| {
+        let params = json!({"level": "error", "data": data});
+        let message = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params});
+        format!("data: {message}\n\n")
+    };
+    let news = said(&"x".repeat(5000)) + &said("short");
+    let act = Act::Garbage("text/event-stream", news.into());
+    let bed = bed_where("bad", act, |setup| setup.set(&["limits", "string_bytes"], json!("4KiB"))).await;
+    let caller = bed.caller("alice").open().await;
+    let reply = caller.call("bad", json!({})).await;
+    assert!(reply.text().contains("short") && !reply.text().contains("xxx"), "{}", reply.text());
+}
+
+#[tokio::test]
 async fn a_server_that_answers_with_a_status_of_its_own_has_failed() {
     for status in [500, 503, 302, 204, 401] {
         let (_, reply, outcome) = meets(Act::Status(status), |setup| setup).await;
