@@ -146,6 +146,18 @@ async fn a_question_on_the_stream_of_a_call_needs_the_capability() {
     assert!(told, "{}", reply.text());
 }
 
+#[tokio::test]
+async fn a_question_over_its_bound_is_not_asked() {
+    let mut long = question();
+    long["message"] = json!("x".repeat(5000));
+    let act = Act::Ask("elicitation/create".to_owned(), long);
+    let bed = bed_where("ask", act, |setup| setup.set(&["limits", "string_bytes"], json!("4KiB"))).await;
+    let caller = bed.caller("alice").capable_of(json!({"elicitation": {}})).open().await;
+    let call = caller.request("tools/call", json!({"name": "ask", "arguments": {}}));
+    let first = caller.stream(call).await.next().await.unwrap();
+    assert!(first.get("method").is_none(), "{first}");
+}
+
 /// A session whose GET stream is open, as is that of its session at the server.
 async fn listens(bed: &Bed, user: &str, capabilities: serde_json::Value) -> (Caller, testkit::Stream) {
     let caller = bed.caller(user).capable_of(capabilities).open().await;
