@@ -150,6 +150,19 @@ async fn news_of_a_changed_list_reach_who_listens() {
 }
 
 #[tokio::test]
+async fn a_follower_hears_of_its_own_resource_only() {
+    let bed = bed().await;
+    let caller = bed.caller("alice");
+    let wanted = json!({"notifications": {"resourceSubscriptions": ["fake://note"]}});
+    let mut stream = caller.stream(caller.request("subscriptions/listen", wanted)).await;
+    assert_eq!(stream.next().await.unwrap()["method"], "notifications/subscriptions/acknowledged");
+    // The server of the tests keeps others' news to itself: one that names nothing stands for one of another.
+    bed.up.says(json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {}}));
+    bed.up.updated("fake://note");
+    assert_eq!(stream.next().await.unwrap()["params"]["uri"], "fake://note");
+}
+
+#[tokio::test]
 async fn a_tool_with_an_invalid_header_annotation_is_dropped_with_a_reason() {
     let bed = bed().await;
     let mut bad = tool("bad");
