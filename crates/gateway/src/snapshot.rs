@@ -7,6 +7,9 @@ use policy::{PromptShape, Shape, ToolShape};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,7 +75,9 @@ pub(crate) fn write(path: &Path, shapes: &[Shape]) -> Result<(), SnapshotError> 
     let text = serde_json::to_vec(&servers)
         .map_err(|source| SnapshotError::Damaged { path: path.to_owned(), source })?;
     let fresh = path.with_extension("json.new");
-    std::fs::write(&fresh, text)
+    // For the gateway's user alone: an operator's own folder may be open to others.
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh);
+    file.and_then(|mut file| file.write_all(&text))
         .and_then(|()| std::fs::rename(&fresh, path))
         .map_err(|source| SnapshotError::Io { path: path.to_owned(), source })
 }

@@ -4,19 +4,19 @@ use crate::house::House;
 use crate::resolve::{Named, Target};
 use crate::stop::{Denied, Refusal, Stop, Why};
 use crate::trail::{Stage, Trail};
-use model::Digest;
 use policy::{ActionName, Decision, DenyReason, Environment};
+use protocol::Raw;
 use std::sync::Arc;
 
-/// A target that policy permits, and the digest of what it judged.
+/// A target that policy permits, and what it judged.
 pub(crate) struct Permit {
     target: Target,
-    judged: Digest,
+    judged: Raw,
 }
 
 impl Permit {
-    /// The target and the digest of the arguments that were judged.
-    pub(crate) fn into_parts(self) -> (Target, Digest) {
+    /// The target and the arguments that were judged.
+    pub(crate) fn into_parts(self) -> (Target, Raw) {
         (self.target, self.judged)
     }
 }
@@ -25,8 +25,7 @@ impl Permit {
 pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Stop> {
     let rules = house.rules.current();
     let trail = &mut target.call.trail;
-    let (Some(principal), Some(key), Some(name), Some(judged)) =
-        (trail.principal.clone(), trail.key, trail.item.clone(), trail.arguments)
+    let (Some(principal), Some(key), Some(name)) = (trail.principal.clone(), trail.key, trail.item.clone())
     else {
         return Err(hidden(target, "the request is not resolved"));
     };
@@ -45,7 +44,7 @@ pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Sto
     trail.decision = Some(Arc::clone(&decision));
     trail.mark(house, Stage::Authorize);
     match &*decision {
-        Decision::Permit { .. } => Ok(Permit { target, judged }),
+        Decision::Permit { .. } => Ok(Permit { judged: target.arguments.clone(), target }),
         Decision::Deny(denial) if rules.revision.listable(&subject, &action) => {
             let why = if denial.obligations.is_empty() {
                 Why::Denied(Denied { message: words(&denial.reason), reason: reason(&denial.reason) })

@@ -4,7 +4,7 @@ use super::bed::{UP, bed, bed_with, code, served};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use testkit::{FakeIdp, FakeUpstream, Setup, clock};
+use testkit::{Act, FakeIdp, FakeUpstream, Setup, clock};
 
 #[tokio::test]
 async fn without_the_issuers_keys_nobody_is_let_in() {
@@ -112,8 +112,12 @@ async fn nobody_else_may_read_what_is_kept() {
     let caller = bed.caller("alice").open().await;
     served(&caller.call("write", json!({"text": "a"})).await, "a");
     caller.send(caller.leaving()).await;
+    testkit::eventually("the catalog's snapshot", || {
+        std::future::ready(bed.gateway.data_dir().join("catalog.json").exists().then_some(()))
+    })
+    .await;
     let mut found = Vec::new();
-    for kept in ["record", "keys", "sessions.ended"] {
+    for kept in ["record", "keys", "sessions.ended", "catalog.json"] {
         others(&bed.gateway.data_dir().join(kept), &mut found);
     }
     assert!(found.is_empty(), "{found:?}");
@@ -161,4 +165,33 @@ async fn a_private_address_is_not_reached_unless_allowed() {
     let caller = gateway.caller(&idp, "alice", UP);
     assert_eq!(caller.tools().await, ["echo", "write"]);
     served(&caller.call("echo", json!({"text": "a"})).await, "a");
+}
+
+#[tokio::test]
+async fn a_write_is_durable_before_its_server_sees_it() {
+    let (idp, mut up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
+    let tools: Vec<String> = (0..8).map(|number| format!("hold{number}")).collect();
+    for tool in &tools {
+        up = up.with(tool, Act::Hold);
+    }
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    for tool in &tools {
+        let caller = gateway.caller(&idp, "alice", UP);
+        let call = caller.call(tool, json!({"text": "a"}));
+        let look = async {
+            up.call_of(tool).await;
+            let health: serde_json::Value = gateway.admin("/readyz").await.json();
+            let durable = health["checks"]["record"]["durable"].as_u64().unwrap();
+            let intent = gateway.record_of(tool).remove(0).leaf["seq"].as_u64().unwrap();
+            assert!(
+                durable >= intent,
+                "{tool}: leaf {intent} of a call that was sent, durable up to {durable}"
+            );
+        };
+        // The call stays open: it was never released.
+        tokio::select! {
+            reply = call => panic!("{}", reply.text()),
+            () = look => {}
+        }
+    }
 }
