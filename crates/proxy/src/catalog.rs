@@ -226,9 +226,14 @@ impl Catalog {
         self.shared.changes.subscribe()
     }
 
+    /// Whether every server was tried once.
+    pub(crate) fn is_ready(&self) -> bool {
+        *self.shared.untried.borrow() == 0
+    }
+
     /// Waits until every server was tried once, or `within` is over. Cheap when they were.
     pub async fn ready(&self, within: Duration) {
-        if *self.shared.untried.borrow() == 0 {
+        if self.is_ready() {
             return;
         }
         let mut untried = self.shared.untried.subscribe();

@@ -7,7 +7,7 @@ use crate::authorize::authorize;
 use crate::endpoint::receive;
 use crate::house::House;
 use crate::reply::Reply;
-use crate::resolve::{Target, resolve};
+use crate::resolve::{Target, finds, resolve};
 use crate::send::{Sent, send};
 use crate::session::UnderWay;
 use crate::stop::{Refusal, Stop};
@@ -51,8 +51,10 @@ async fn handle(house: &Arc<House>, request: http::Request<Incoming>, peer: Peer
 
 /// A call to one server, to its reply.
 async fn line(house: Arc<House>, call: Box<Call>, under_way: Option<UnderWay>) -> Result<Reply, Stop> {
-    // A call that comes before the servers were asked what they have waits for that, as lists do.
-    house.catalog.ready(call.state.config.limits.discovery_timeout).await;
+    // A call of what nobody lists yet waits until all servers were asked, as lists do; any other goes on at once.
+    if !house.catalog.is_ready() && !finds(&house, &call) {
+        house.catalog.ready(call.state.config.limits.discovery_timeout).await;
+    }
     let target = resolve(&house, call)?;
     let sent = go(&house, target).await?;
     relay::relay(&house, sent, under_way).await

@@ -83,6 +83,20 @@ fn resolve_as(house: &House, mut call: Box<Call>, names: Names) -> Result<Target
     }
 }
 
+/// Whether what a request names is listed already. A request that cannot be read, or names what is not there, is not.
+pub(crate) fn finds(house: &House, call: &Call) -> bool {
+    let snapshot = house.catalog.snapshot();
+    let place =
+        find::Place { snapshot: &snapshot, endpoint: &call.trail.endpoint, config: &call.state.config };
+    let name = |key| call.params.as_ref().and_then(|params| params.text(key));
+    match call.method.row().names {
+        Names::Tool => name("name").is_some_and(|name| place.tool(&name).is_some()),
+        Names::Prompt => name("name").is_some_and(|name| place.prompt(&name).is_some()),
+        Names::ResourceUri => name("uri").is_some_and(|uri| place.resource(&uri).is_some()),
+        Names::Completion | Names::Nothing => false,
+    }
+}
+
 /// Finds the target of a stream that follows one resource, named by `uri` in the params.
 pub(crate) fn subscription(house: &House, call: Box<Call>) -> Result<Target, Stop> {
     let mut target = resolve_as(house, call, Names::ResourceUri)?;

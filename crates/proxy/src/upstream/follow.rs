@@ -145,8 +145,12 @@ async fn acknowledged(exchange: &mut Exchange, uri: &str) -> Result<(), Upstream
 
 /// Tells the client session of every update, until the stream ends or nobody hears it any more.
 async fn pass_on(mut exchange: Exchange, server: ServerName, uri: Box<str>, inbox: Inbox) {
-    while let Ok(inbound) = exchange.next().await {
-        let Inbound::Notification(told) = inbound else { return };
+    loop {
+        let inbound = tokio::select! {
+            inbound = exchange.next() => inbound,
+            () = inbox.closed() => return,
+        };
+        let Ok(Inbound::Notification(told)) = inbound else { return };
         let ours = told.method.known() == Some(Method::ResourcesUpdated)
             && told.params.as_ref().is_some_and(|params| params.text("uri").as_deref() == Some(&*uri));
         if !ours {
@@ -154,9 +158,8 @@ async fn pass_on(mut exchange: Exchange, server: ServerName, uri: Box<str>, inbo
         }
         let message = Message::Notification(older(told));
         let unsolicited = Unsolicited { server: server.clone(), message, answer: None };
-        if inbox.try_send(unsolicited).is_err() && inbox.is_closed() {
-            return;
-        }
+        // Full: the client hears too slowly, and of the next update again.
+        drop(inbox.try_send(unsolicited));
     }
 }
 

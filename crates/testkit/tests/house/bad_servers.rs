@@ -184,6 +184,21 @@ async fn one_bad_server_neither_delays_nor_hides_another_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_added_and_never_answers_holds_up_no_call() {
+    let mut bed =
+        super::bed::bed_with(|setup| setup.set(&["limits", "discovery_timeout"], json!("1h"))).await;
+    bed.bystander_is_served().await;
+    // Accepts, and says nothing: its first discovery is never over within this test.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    bed.gateway.write_config(|config| {
+        config["servers"]["silent"] = json!({"http": {"url": url, "allow_loopback": true}});
+    });
+    bed.gateway.reload().await.unwrap();
+    bed.bystander_is_served().await;
+}
+
+#[tokio::test]
 async fn a_changed_definition_is_seen_recorded_and_judged_anew() {
     let forbids = r#"@id("level") forbid (principal, action == Action::"up/echo", resource)
         when { context.args has options && context.args.options has level && context.args.options.level > 3 };"#;
