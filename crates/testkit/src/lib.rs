@@ -13,12 +13,14 @@
     reason = "a kit for tests: what goes wrong in it fails the test, at the place where it went wrong"
 )]
 
+mod address;
 mod client;
 mod gateway;
 mod idp;
 mod patience;
 mod upstream;
 
+pub use address::free_address;
 pub use client::{Caller, Era, Line, Reply, Stream, raw};
 pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};
 pub use idp::{FakeIdp, Key, Token};

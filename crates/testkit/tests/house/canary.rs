@@ -3,7 +3,7 @@
 use super::bed::{UP, bed_with};
 use serde_json::json;
 use std::process::Stdio;
-use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock, eventually};
+use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address};
 use tokio::io::AsyncReadExt as _;
 
 /// The parts of a token, and what they look like in other clothes.
@@ -68,7 +68,7 @@ async fn the_callers_token_never_leaves_the_gateway() {
 #[tokio::test]
 async fn neither_token_nor_secret_nor_argument_is_ever_in_a_log() {
     let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await.with("bad", Act::Close));
-    let (address, admin) = (free(), free());
+    let (address, admin) = (free_address(), free_address());
     let secret = "canary-upstream-secret";
     let server = json!({
         "http": {"url": up.url(), "allow_loopback": true,
@@ -109,10 +109,6 @@ async fn neither_token_nor_secret_nor_argument_is_ever_in_a_log() {
     clean("the log", &log, &token);
     let text = String::from_utf8_lossy(&log);
     assert!(!text.contains(secret) && !text.contains("canary-argument"), "{text}");
-}
-
-fn free() -> String {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string()
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::bed::UP;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Stdio;
-use testkit::{Act, Caller, FakeIdp, FakeUpstream, Setup, clock, eventually, raw, read_record};
+use testkit::{Act, Caller, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address, raw, read_record};
 
 /// The program under test, beside the test's own.
 pub(crate) fn portunus() -> PathBuf {
@@ -36,14 +36,10 @@ pub(crate) fn terminate(child: &tokio::process::Child) {
     assert!(done.success());
 }
 
-fn free() -> String {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string()
-}
-
 #[tokio::test]
 async fn a_killed_gateway_leaves_its_open_calls_as_unknown_and_starts_again() {
     let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await.with("slow", Act::Hang));
-    let (address, admin) = (free(), free());
+    let (address, admin) = (free_address(), free_address());
     let (config, folder) = Setup::trusting(&idp)
         .server("up", &up)
         .set(&["listen", "address"], json!(address))

@@ -65,7 +65,7 @@ async fn a_session_survives_a_restart_and_an_ended_one_stays_ended() {
     let data = tempfile::tempdir().unwrap();
     let idp = testkit::FakeIdp::start(testkit::clock()).await;
     let up = testkit::FakeUpstream::start().await;
-    let address = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let address = testkit::free_address();
     let start = || async {
         let setup = testkit::Setup::trusting(&idp).server("up", &up).data_dir(data.path());
         setup.set(&["listen", "address"], json!(address)).start().await
