@@ -171,6 +171,10 @@ pub(crate) async fn resume(house: &House, bay: Bay, recorded: Recorded) -> Resul
         let trail = target.call.trail;
         let reason = "the call that it belongs to has ended";
         let stop = open.not_sent(trail, ErrorKind::Invalid, Code::REQUEST_STATE, reason).await;
+        if stop.why.facts().1 != Code::REQUEST_STATE {
+            // The outcome could not be recorded, and that is what the caller has to know.
+            return Err(stop);
+        }
         let refusal = Refusal::new(
             ErrorKind::Invalid,
             Code::REQUEST_STATE,

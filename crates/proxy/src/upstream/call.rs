@@ -193,8 +193,8 @@ impl HttpCall {
                 return Err(Refusal::Era(era::refused(error), Box::new(refused(status))));
             }
         }
-        // An older server that lost its stateless half cannot name the request either.
-        if !ours && response.id.is_none() && status == StatusCode::BAD_REQUEST {
+        // An older server that lost its stateless half cannot name the request either, or makes an id up.
+        if !ours && status == StatusCode::BAD_REQUEST {
             return Err(Refusal::Era(Probed::Session, Box::new(refused(status))));
         }
         Ok(Message::Response(response))

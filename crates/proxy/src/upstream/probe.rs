@@ -85,7 +85,13 @@ async fn ask(
         },
         Reply::Accepted => return Ok(Err(Probed::Session)),
         Reply::Refused(status, body) => match door.decode(body) {
-            Ok(message @ Message::Response(_)) if refuses_era(status) => message,
+            // Whose id it bears says nothing here: servers that do not read the request make one up.
+            Ok(Message::Response(response)) if refuses_era(status) => {
+                return Ok(Err(match response.outcome {
+                    Outcome::Error(error) => era::refused(&error),
+                    Outcome::Result(_) => Probed::Session,
+                }));
+            }
             _ if refuses_era(status) => return Ok(Err(Probed::Session)),
             _ => return Err(refused(status)),
         },

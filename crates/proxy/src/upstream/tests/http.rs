@@ -105,6 +105,20 @@ async fn an_older_server_gets_a_session_and_its_answer_is_translated() {
 }
 
 #[tokio::test]
+async fn an_older_server_that_refuses_under_an_id_of_its_own_gets_a_session() {
+    // As the servers of the Python SDK 1.x do.
+    let refusal = r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Bad Request: Missing session ID"}}"#;
+    let (fake, upstreams) = one(move |seen| match seen.method() {
+        "server/discover" => Say::Whole(400, "application/json", vec![], refusal.to_owned()),
+        _ => older(seen),
+    })
+    .await;
+    let text = answer(&upstreams, call("s", MODERN)).await;
+    assert!(text.contains(r#""resultType":"complete""#), "{text}");
+    assert_eq!((fake.count("server/discover"), fake.count("initialize")), (1, 1));
+}
+
+#[tokio::test]
 async fn a_server_of_both_eras_is_spoken_to_in_the_clients() {
     let (fake, upstreams) = one(|seen| match seen.method() {
         "server/discover" => modern(seen),
