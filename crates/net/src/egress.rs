@@ -165,6 +165,11 @@ impl Destination {
         self.target.origin()
     }
 
+    /// Whether a URL is of the same origin: scheme, host and port.
+    pub fn is_origin_of(&self, url: &Uri) -> bool {
+        Target::of(url, self.target.rule()).is_ok_and(|target| target.origin() == self.target.origin())
+    }
+
     /// Closes the idle connections, for instance when the destination leaves the configuration.
     pub fn close_idle(&self) {
         self.pool.clear();

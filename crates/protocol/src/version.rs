@@ -1,8 +1,10 @@
 //! Versions of MCP and their two eras (2026-07-28, basic/versioning).
 
-/// A version of MCP that we speak.
+/// A version of MCP that we speak: the first one with servers only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Version {
+    /// HTTP+SSE. Servers may answer `initialize` with it; no client is served it.
+    V2024_11_05,
     /// Streamable HTTP, no version header yet.
     V2025_03_26,
     /// The version header, structured content, elicitation.
@@ -18,7 +20,7 @@ pub enum Version {
 pub enum Era {
     /// Not at all: 2026-07-28.
     Stateless,
-    /// By `initialize` and a session: 2025-11-25, 2025-06-18, 2025-03-26.
+    /// By `initialize` and a session: 2025-11-25 and before.
     Session,
 }
 
@@ -29,18 +31,24 @@ impl Version {
     /// The newest with sessions: what `initialize` is answered with when the client wants another.
     pub const LATEST_SESSION: Self = Self::V2025_11_25;
 
-    /// All of them, newest first.
+    /// Those that clients are served, newest first.
     pub const SUPPORTED: &'static [Self] =
         &[Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
-    /// Reads the date.
+    /// Reads the date of a version that clients are served.
     pub fn parse(text: &str) -> Option<Self> {
         Self::SUPPORTED.iter().copied().find(|version| version.as_str() == text)
+    }
+
+    /// Reads the date that a server answers `initialize` with.
+    pub fn of_server(text: &str) -> Option<Self> {
+        Self::parse(text).or((text == Self::V2024_11_05.as_str()).then_some(Self::V2024_11_05))
     }
 
     /// The date.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::V2024_11_05 => "2024-11-05",
             Self::V2025_03_26 => "2025-03-26",
             Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",
@@ -51,7 +59,7 @@ impl Version {
     /// Its era.
     pub const fn era(self) -> Era {
         match self {
-            Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Session,
+            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Session,
             Self::V2026_07_28 => Era::Stateless,
         }
     }
@@ -75,6 +83,8 @@ mod tests {
         for other in ["", "2024-11-05", "2026-07-28 ", "2027-01-01", "latest"] {
             assert_eq!(Version::parse(other), None, "{other}");
         }
+        assert_eq!(Version::of_server("2024-11-05"), Some(Version::V2024_11_05));
+        assert_eq!(Version::of_server("2024-10-07"), None);
         assert!(Version::SUPPORTED.windows(2).all(|pair| pair[0] > pair[1]));
     }
 }

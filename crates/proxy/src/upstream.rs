@@ -21,6 +21,8 @@ mod follow;
 mod line;
 mod link;
 mod loudness;
+mod pair;
+mod pipes;
 mod probe;
 mod ring;
 mod route;
@@ -29,6 +31,8 @@ mod session;
 mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
+mod way;
+mod web;
 
 pub(crate) use exchange::{Exchange, Inbound};
 pub(crate) use fault::{Sent, UpstreamError};

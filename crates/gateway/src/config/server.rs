@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerSection {
-    /// A server reached over streamable HTTP.
+    /// A server reached over streamable HTTP, or over HTTP+SSE, which came before: that is found out.
     http: Option<HttpSection>,
     /// A server that runs as a child process and speaks over its standard streams.
     stdio: Option<StdioSection>,
@@ -30,7 +30,7 @@ pub(crate) struct ServerSection {
     impact: ImpactSection,
 }
 
-/// A server reached over streamable HTTP.
+/// A server reached over streamable HTTP, or over HTTP+SSE, which came before: that is found out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpSection {

@@ -118,6 +118,10 @@ impl Target {
         if self.default_port { host } else { format!("{host}:{}", self.port) }
     }
 
+    pub(super) fn rule(&self) -> Rule {
+        self.rule
+    }
+
     pub(super) fn origin(&self) -> String {
         let scheme = if self.server_name.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())

@@ -60,6 +60,16 @@ pub(super) enum Refusal {
     Fault(Box<UpstreamError>),
 }
 
+impl Refusal {
+    /// The error of a call that is not tried in another way.
+    pub(super) fn into_error(self) -> UpstreamError {
+        match self {
+            Self::SessionLost(error) | Self::Era(_, error) | Self::Fault(error) => *error,
+            Self::Headers(_) => UpstreamError::failed("it asks for stateless headers"),
+        }
+    }
+}
+
 impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
         Self::Fault(Box::new(error))

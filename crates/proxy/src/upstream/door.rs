@@ -10,6 +10,7 @@ use net::egress::{Answer, Client, Destination, EgressError};
 use protocol::{Bounds, Message, sse};
 
 /// The endpoint.
+#[derive(Clone)]
 pub(super) struct Door {
     client: Client,
     destination: Destination,
@@ -89,6 +90,49 @@ impl Door {
         self.reply(self.request(Method::GET, headers, Bytes::new()), true).await
     }
 
+    /// POSTs one message whose answer, if any, comes elsewhere: only the status counts.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], with `sent` as far as it is known.
+    pub(super) async fn tell(
+        &self,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<StatusCode, UpstreamError> {
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(ACCEPT, JSON_OR_EVENTS);
+        let request = self.request(Method::POST, headers, body);
+        let response = self.client.send(&self.destination, request).await.map_err(broken)?;
+        let status = response.status();
+        // Read, so that the connection can be used again.
+        let _ = net::collect(response.into_body(), REFUSAL_BYTES).await;
+        Ok(status)
+    }
+
+    /// The door that the server names for its messages (2024-11-05, transports), of the same origin.
+    ///
+    /// # Errors
+    /// Unreachable: no address, or one of another origin.
+    pub(super) fn beside(&self, named: &str) -> Result<Self, UpstreamError> {
+        let unusable = || UpstreamError::unreachable("it names an endpoint that cannot be used");
+        // SECURITY: a server cannot send its caller's words elsewhere: `an_endpoint_of_another_origin_is_refused`.
+        let path = if named.contains("://") || named.starts_with("//") {
+            let url: Uri = named.parse().map_err(|_| unusable())?;
+            if !self.destination.is_origin_of(&url) {
+                return Err(UpstreamError::unreachable("it names an endpoint of another origin"));
+            }
+            url.path_and_query().map(ToString::to_string).unwrap_or_default()
+        } else if named.starts_with('/') {
+            named.to_owned()
+        } else {
+            let own = self.path.path();
+            let folder = own.rfind('/').and_then(|end| own.get(..=end)).unwrap_or("/");
+            format!("{folder}{named}")
+        };
+        let path = http::uri::PathAndQuery::try_from(path).map_err(|_| unusable())?;
+        Ok(Self { path: Uri::from(path), ..self.clone() })
+    }
+
     /// Ends a session. What the server says to it is of no interest.
     pub(super) async fn delete(&self, headers: HeaderMap) {
         let request = self.request(Method::DELETE, headers, Bytes::new());
@@ -161,13 +205,27 @@ impl Events {
         }
     }
 
-    /// The data of the next event that has any; nothing at the end of the stream. Cancel safe.
+    /// The data of the next message; nothing at the end of the stream. Cancel safe.
     ///
     /// # Errors
     /// Failed: broken off, or over a bound.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        self.next_of(|name| name.is_none_or(|name| name == "message")).await
+    }
+
+    /// The endpoint that the server names on the stream of an older transport (2024-11-05, transports).
+    ///
+    /// # Errors
+    /// Failed: broken off, over a bound, or no text.
+    pub(super) async fn endpoint(&mut self) -> Result<Option<String>, UpstreamError> {
+        let named = self.next_of(|name| name == Some("endpoint")).await?;
+        let text = |_| UpstreamError::failed("it names an endpoint that is no text");
+        named.map(|named| String::from_utf8(named.into()).map_err(text)).transpose()
+    }
+
+    async fn next_of(&mut self, wanted: fn(Option<&str>) -> bool) -> Result<Option<Bytes>, UpstreamError> {
         loop {
-            if let Some(data) = self.take()? {
+            if let Some(data) = self.take(wanted)? {
                 return Ok(Some(data));
             }
             let Some(frame) = self.answer.frame().await else {
@@ -201,7 +259,7 @@ impl Events {
         Ok(())
     }
 
-    fn take(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+    fn take(&mut self, wanted: fn(Option<&str>) -> bool) -> Result<Option<Bytes>, UpstreamError> {
         if self.lines {
             while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
                 let line = self.line.split_to(end + 1).freeze();
@@ -218,7 +276,7 @@ impl Events {
                 self.last_id = HeaderValue::try_from(&*id).ok().filter(|id| !id.is_empty());
             }
             self.retry = event.retry.or(self.retry);
-            if event.event.as_deref().is_none_or(|name| name == "message") && !event.data.is_empty() {
+            if wanted(event.event.as_deref()) && !event.data.is_empty() {
                 return Ok(Some(event.data));
             }
         }

@@ -3,15 +3,15 @@
 use super::call::HttpCall;
 use super::dialect::{Dialect, Heard};
 use super::fault::{Sent, UpstreamError};
-use super::link::ChildCall;
-use super::route::Back;
+use super::link::{Link, LinkCall};
 use super::session::Session;
 use super::slots::Slot;
-use super::{Inbox, Unsolicited, link::Link};
+use super::way::Back;
+use super::{Inbox, Unsolicited};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use model::ServerName;
-use protocol::{Era, Id, Message, Notification, Outcome, Request, Response, frame};
+use protocol::{Era, Id, Message, Notification, Outcome, Request, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,9 +61,9 @@ pub(super) struct Opened {
 /// How it travels.
 pub(super) enum Wire {
     Http(HttpCall),
-    /// The slot keeps the child from being reaped.
-    Child {
-        call: ChildCall,
+    /// The slot keeps the link from being reaped.
+    Link {
+        call: LinkCall,
         _slot: Arc<Slot<Link>>,
     },
     /// It does not: the gateway has the answer itself.
@@ -73,7 +73,7 @@ pub(super) enum Wire {
 /// The way back for the answer to a server's question that came on no call's stream.
 pub(crate) enum Answering {
     Session(Arc<Session>),
-    Child(Back),
+    Link(Back),
 }
 
 impl Exchange {
@@ -186,7 +186,7 @@ impl Exchange {
                 Some(session) => session.post(response.bytes).await,
                 None => Err(UpstreamError::internal("a stateless server asks no questions")),
             },
-            Wire::Child { call, .. } => {
+            Wire::Link { call, .. } => {
                 call.say(response.bytes);
                 Ok(())
             }
@@ -208,7 +208,7 @@ impl Wire {
     async fn next(&mut self) -> Result<Message, UpstreamError> {
         match self {
             Self::Http(call) => call.next().await,
-            Self::Child { call, .. } => call.next().await,
+            Self::Link { call, .. } => call.next().await,
             Self::Here(answer) => {
                 let over = || UpstreamError::internal("an answer that was taken already");
                 answer.take().map(|answer| *answer).ok_or_else(over)
@@ -223,7 +223,7 @@ impl Wire {
                     session.send_later(message);
                 }
             }
-            Self::Child { call, .. } => call.say(message),
+            Self::Link { call, .. } => call.say(message),
             Self::Here(_) => {}
         }
     }
@@ -233,11 +233,7 @@ impl Answering {
     pub(super) async fn send(&self, response: Bytes) -> Result<(), UpstreamError> {
         match self {
             Self::Session(session) => session.post(response).await,
-            Self::Child(back) => {
-                let gone = || UpstreamError::unreachable("its process ended");
-                let out = back.upgrade().ok_or_else(gone)?;
-                out.send(frame::one_line(response)).await.map_err(|_| gone())
-            }
+            Self::Link(back) => back.send(response).await,
         }
     }
 }

@@ -1,28 +1,30 @@
-//! A child that speaks MCP over its pipes, and the calls that share them.
+//! A server whose words all come on one stream, and the calls that share it: a child with its pipes, or a pair of an event
+//! stream and an endpoint.
 
-use super::child::{self, Child};
+use super::call::Refusal;
+use super::child;
 use super::era::{self, Eras, Known, Probed};
 use super::fault::{Sent, UpstreamError};
-use super::line::{LineError, Lines};
 use super::loudness::Loudness;
+use super::pipes;
 use super::ring::Ring;
-use super::route::{Calls, Heard, Step};
+use super::route::{Calls, Heard};
 use super::session::{initialize, initialized, own_info};
 use super::slots::Held;
+use super::way::{Back, Going, Way};
 use super::{Outbound, Shared, envelope};
 use crate::config::server::StdioServer;
 use bytes::Bytes;
+use http::HeaderMap;
 use protocol::meta::LogLevel;
 use protocol::{Bounds, Era, Members, Message, Method, Raw, Response, Version, frame};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
-/// A running child. Dropping the last hold on it ends the child in good order.
+/// The open link. Dropping the last hold on it ends the child, or the stream, in good order.
 pub(super) struct Link {
-    out: mpsc::Sender<Bytes>,
+    way: Way,
     pub(super) calls: Arc<Calls>,
     pub(super) version: Version,
     /// The result of `server/discover` or `initialize`.
@@ -31,11 +33,15 @@ pub(super) struct Link {
     started: u64,
 }
 
-/// One call in a child. Dropping it withdraws the call.
-pub(super) struct ChildCall {
+/// One call on a link. Dropping it withdraws the call.
+pub(super) struct LinkCall {
     link: Arc<Link>,
     id: i64,
     heard: Heard,
+    /// The request, if the server has not taken it yet.
+    going: Option<Going>,
+    /// What came before it had.
+    early: Option<Message>,
 }
 
 /// Starts the child and opens the conversation in `era`. `eras` learns what the server says.
@@ -53,47 +59,55 @@ pub(super) async fn open(
     let settings = &shared.settings;
     let child = child::spawn(server, &settings.environment, &out.credential, &stderr)
         .map_err(|error| UpstreamError::unreachable("its process did not start").because(error))?;
-    let (sender, receiver) = mpsc::channel(QUEUED);
+    let (sender, receiver) = mpsc::channel(pipes::QUEUED);
     let calls = Arc::new(Calls::new(era, server.shared, out.server.clone()));
     let limits = &settings.limits;
     let bounds = Bounds { bytes: limits.answer_bytes, depth: limits.json_depth, items: limits.json_items };
-    let started = settings.clock.ticks();
-    let run = run(child, receiver, Arc::clone(&calls), sender.downgrade(), bounds);
-    shared.children.spawn(run);
-    let pipe = Pipe { out: sender, calls };
+    let back = Back::Pipes(sender.downgrade());
+    shared.children.spawn(pipes::run(child, receiver, Arc::clone(&calls), back, bounds));
+    let pipe = Pipe { way: Way::Pipes(sender), calls };
     let opened = match era {
-        Era::Stateless => discover(&pipe, shared, out, eras).await,
-        Era::Session => begin(&pipe, shared, out, eras).await,
+        Era::Stateless => discover(pipe, shared, out, eras).await,
+        Era::Session => begin(pipe, shared, out, eras).await,
     };
-    match opened {
-        Ok((version, document)) => {
-            let Pipe { out, calls } = pipe;
-            let loudness = Loudness::of(&document);
-            Ok(Link { out, calls, version, document, loudness, started })
-        }
-        // Before its first call a child has seen no arguments, so its last words are safe to show.
-        Err(error) => Err(match stderr.last_line() {
-            Some(words) => error.because(Words(words)),
-            None => error,
-        }),
-    }
+    // Before its first call a child has seen no arguments, so its last words are safe to show.
+    opened.map_err(|error| match stderr.last_line() {
+        Some(words) => error.because(Words(words)),
+        None => error,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("its last words were: {0}")]
 struct Words(String);
 
-/// The pipes before it is known what is spoken.
-struct Pipe {
-    out: mpsc::Sender<Bytes>,
-    calls: Arc<Calls>,
+/// The link before it is known what is spoken.
+pub(super) struct Pipe {
+    pub(super) way: Way,
+    pub(super) calls: Arc<Calls>,
 }
 
 impl Pipe {
-    async fn ask(&self, id: i64, request: Bytes) -> Result<oneshot::Receiver<Response>, UpstreamError> {
+    async fn ask(
+        &self,
+        id: i64,
+        request: Bytes,
+        headers: HeaderMap,
+    ) -> Result<oneshot::Receiver<Response>, UpstreamError> {
         let heard = self.calls.enter(id).map_err(|reason| UpstreamError::unreachable(reason.to_string()))?;
-        self.out.send(request).await.map_err(|_| self.gone())?;
+        self.tell(request, headers).await?;
         Ok(heard.answer)
+    }
+
+    async fn tell(&self, message: Bytes, headers: HeaderMap) -> Result<(), UpstreamError> {
+        let going = self.way.send(message, headers).await.ok_or_else(|| self.gone())?;
+        going.await.map_err(Refusal::into_error)
+    }
+
+    fn opened(self, version: Version, document: Members, shared: &Shared) -> Link {
+        let Self { way, calls } = self;
+        let (loudness, started) = (Loudness::of(&document), shared.settings.clock.ticks());
+        Link { way, calls, version, document, loudness, started }
     }
 
     fn gone(&self) -> UpstreamError {
@@ -104,18 +118,14 @@ impl Pipe {
 
 /// Stateless: `server/discover` first (2026-07-28, stdio, backward compatibility). A server that stays silent
 /// gets `initialize` too; a slow one answers in order, an older one answers the second only.
-async fn discover(
-    pipe: &Pipe,
-    shared: &Shared,
-    out: &Outbound,
-    eras: &Eras,
-) -> Result<(Version, Members), UpstreamError> {
+async fn discover(pipe: Pipe, shared: &Shared, out: &Outbound, eras: &Eras) -> Result<Link, UpstreamError> {
     let (probe, second) = (shared.fresh_id(), shared.fresh_id());
-    let mut probed = pipe.ask(probe, stateless_request(probe, Method::ServerDiscover, None, out)).await?;
+    let request = stateless_request(probe, Method::ServerDiscover, None, out);
+    let mut probed = pipe.ask(probe, request, HeaderMap::new()).await?;
     let answer = match tokio::time::timeout(SILENCE, &mut probed).await {
         Ok(answer) => answer,
         Err(_) => {
-            let initialized = pipe.ask(second, initialize(second, out)).await?;
+            let initialized = pipe.ask(second, initialize(second, out), HeaderMap::new()).await?;
             tokio::select! {
                 biased;
                 answer = &mut probed => answer,
@@ -137,7 +147,7 @@ async fn discover(
     eras.note_probe(&probed);
     match (probed, response.outcome) {
         (Probed::Stateless { .. }, protocol::Outcome::Result(document)) => {
-            Ok((Version::V2026_07_28, document))
+            Ok(pipe.opened(Version::V2026_07_28, document, shared))
         }
         (Probed::Stateless { .. }, protocol::Outcome::Error(error)) => {
             Err(UpstreamError::unreachable(format!("it refused server/discover with error {}", error.code)))
@@ -161,41 +171,63 @@ pub(super) fn stateless_request(id: i64, method: Method, params: Option<&Members
     envelope::stateless(id, method, params, &told)
 }
 
-async fn begin(
-    pipe: &Pipe,
+/// Session: `initialize`, then `notifications/initialized`.
+pub(super) async fn begin(
+    pipe: Pipe,
     shared: &Shared,
     out: &Outbound,
     eras: &Eras,
-) -> Result<(Version, Members), UpstreamError> {
+) -> Result<Link, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    out.credential.apply(&mut headers);
     let id = shared.fresh_id();
-    let answer = pipe.ask(id, initialize(id, out)).await?;
+    let answer = pipe.ask(id, initialize(id, out), headers.clone()).await?;
     let response = answer.await.map_err(|_| pipe.gone())?;
-    let opened = initialized(id, Message::Response(response), eras)?;
-    let notification = frame::notification(Method::Initialized.name(), None);
-    pipe.out.send(notification).await.map_err(|_| pipe.gone())?;
+    let (version, document) = initialized(id, Message::Response(response), eras)?;
+    pipe.tell(frame::notification(Method::Initialized.name(), None), headers).await?;
     eras.note(Era::Session, Known::Speaks);
-    Ok(opened)
+    Ok(pipe.opened(version, document, shared))
 }
 
 impl Link {
-    /// Writes a call. Cancel safe: before it is queued nothing is written, afterwards it is withdrawn.
+    /// Sends a call, and waits until the server has taken it or says something. Cancel safe: before it is sent nothing
+    /// has left, afterwards it is withdrawn.
     ///
     /// # Errors
-    /// [`UpstreamError`], not sent.
-    pub(super) async fn call(self: &Arc<Self>, id: i64, request: Bytes) -> Result<ChildCall, UpstreamError> {
+    /// [`Refusal`].
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        id: i64,
+        request: Bytes,
+        headers: HeaderMap,
+    ) -> Result<LinkCall, Refusal> {
         let gone = |reason: Arc<str>| UpstreamError::unreachable(reason.to_string());
         let heard = self.calls.enter(id).map_err(gone)?;
-        let call = ChildCall { link: Arc::clone(self), id, heard };
-        if self.out.send(frame::one_line(request)).await.is_err() {
-            return Err(gone(self.calls.closed().unwrap_or_else(|| "its process ended".into())));
+        let mut call = LinkCall { link: Arc::clone(self), id, heard, going: None, early: None };
+        let Some(mut going) = self.way.send(request, headers).await else {
+            return Err(gone(self.calls.closed().unwrap_or_else(|| "its process ended".into())).into());
+        };
+        tokio::select! {
+            biased;
+            taken = &mut going => match taken {
+                Ok(()) => {}
+                Err(refusal) => {
+                    self.calls.forget(id);
+                    return Err(refusal);
+                }
+            },
+            message = call.heard.next(&self.calls) => {
+                call.early = Some(message?);
+                call.going = Some(going);
+            }
         }
         Ok(call)
     }
 
     /// Lets the server log as much as this call wants. A server that will not is not pressed.
-    pub(super) async fn log(self: &Arc<Self>, level: Option<LogLevel>, shared: &Shared) {
+    pub(super) async fn log(self: &Arc<Self>, level: Option<LogLevel>, headers: &HeaderMap, shared: &Shared) {
         if let Some((id, request)) = self.loudness.raise(level, || shared.fresh_id())
-            && let Ok(mut asked) = self.call(id, request).await
+            && let Ok(mut asked) = self.call(id, request, headers.clone()).await
         {
             let _ = tokio::time::timeout(SILENCE, asked.next()).await;
         }
@@ -206,32 +238,33 @@ impl Link {
         self.document.get("serverInfo")
     }
 
-    /// Writes a notification or a response, if there is room.
+    /// Sends a notification or a response, if there is room.
     pub(super) fn say(&self, message: Bytes) {
-        if self.out.try_send(frame::one_line(message)).is_err() {
-            tracing::debug!("a child does not read; a message to it is lost");
-        }
+        self.way.say(message);
     }
 }
 
-impl ChildCall {
+impl LinkCall {
     /// The next message of this call. Cancel safe.
     ///
     /// # Errors
-    /// Failed: the child ended, and the call may have taken effect.
+    /// Failed: the server is gone, and the call may have taken effect.
     pub(super) async fn next(&mut self) -> Result<Message, UpstreamError> {
-        tokio::select! {
-            biased;
-            Some(event) = self.heard.events.recv() => Ok(event),
-            answer = &mut self.heard.answer => match answer {
-                Ok(response) => Ok(Message::Response(response)),
-                Err(_) => {
-                    let reason = self.link.calls.closed();
-                    let reason = reason.map_or("its process ended".to_owned(), |reason| reason.to_string());
-                    Err(UpstreamError::failed(reason).with_sent(Sent::Unknown))
-                }
-            },
+        if let Some(early) = self.early.take() {
+            return Ok(early);
         }
+        while let Some(going) = &mut self.going {
+            tokio::select! {
+                biased;
+                message = self.heard.next(&self.link.calls) => return message,
+                taken = going => {
+                    self.going = None;
+                    // It has spoken about this call already.
+                    taken.map_err(|refusal| refusal.into_error().with_sent(Sent::Unknown))?;
+                }
+            }
+        }
+        self.heard.next(&self.link.calls).await
     }
 
     pub(super) fn say(&self, message: Bytes) {
@@ -239,7 +272,7 @@ impl ChildCall {
     }
 }
 
-impl Drop for ChildCall {
+impl Drop for LinkCall {
     fn drop(&mut self) {
         if self.link.calls.leave(self.id) {
             self.link.say(cancelled(self.id));
@@ -269,82 +302,7 @@ impl Held for Link {
     }
 }
 
-/// Moves messages until the child ends or nobody holds its link any more.
-async fn run(
-    child: Child,
-    queue: mpsc::Receiver<Bytes>,
-    calls: Arc<Calls>,
-    back: mpsc::WeakSender<Bytes>,
-    bounds: Bounds,
-) {
-    let Child { stdin, stdout, mut process } = child;
-    let reason = {
-        let reader = std::pin::pin!(read(stdout, &calls, &back, &bounds));
-        let mut reader = reader;
-        tokio::select! {
-            biased;
-            reason = &mut reader => reason,
-            reason = write(stdin, queue) => reason,
-            status = process.exited() => {
-                // What it wrote last is still in the pipe.
-                let _ = tokio::time::timeout(LAST_WORDS, &mut reader).await;
-                status.map_or("its process ended".to_owned(), |status| format!("its process ended: {status}"))
-            }
-        }
-    };
-    calls.close(&reason);
-    process.end().await;
-}
-
-async fn write(mut stdin: ChildStdin, mut queue: mpsc::Receiver<Bytes>) -> String {
-    while let Some(message) = queue.recv().await {
-        let written = async {
-            stdin.write_all(&message).await?;
-            stdin.write_all(b"\n").await?;
-            stdin.flush().await
-        };
-        if written.await.is_err() {
-            // Its end is noticed by the reader, who knows more.
-            std::future::pending::<()>().await;
-        }
-    }
-    "its process was ended after use".to_owned()
-}
-
-async fn read(stdout: ChildStdout, calls: &Calls, back: &mpsc::WeakSender<Bytes>, bounds: &Bounds) -> String {
-    let mut lines = Lines::new(stdout, bounds.bytes);
-    loop {
-        let line = match lines.next().await {
-            Ok(line) if line.trim_ascii().is_empty() => continue,
-            Ok(line) => line,
-            // Its exit status says more, if there is one soon.
-            Err(LineError::Closed) => {
-                tokio::time::sleep(LAST_WORDS).await;
-                return LineError::Closed.to_string();
-            }
-            Err(error) => return error.to_string(),
-        };
-        let step = match protocol::decode(line.clone(), bounds) {
-            Ok(message) => calls.take(message, back),
-            Err(_) => calls.garbage(&line),
-        };
-        match step {
-            Step::Go => {}
-            Step::Say(reply) => {
-                if let Some(out) = back.upgrade() {
-                    let _ = out.try_send(frame::one_line(reply));
-                }
-            }
-            Step::Stop(reason) => return reason.to_owned(),
-        }
-    }
-}
-
-/// Messages waiting to be written to one child.
-const QUEUED: usize = 256;
 /// How long a server may be silent after `server/discover` before it is asked to initialize.
 const SILENCE: Duration = Duration::from_secs(3);
 /// A child that ended earlier than this has failed.
 const STEADY: Duration = Duration::from_secs(10);
-/// How long the exit status waits for the last output, and the end of output for the status.
-const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -1,6 +1,8 @@
-//! Whose message is it: the calls that share one child's pipes, told apart by id and token.
+//! Whose message is it: the calls that share one link, told apart by id and token.
 
 use super::dialect::{own_answer, refusal};
+use super::fault::{Sent, UpstreamError};
+use super::way::Back;
 use super::{Inbox, Unsolicited};
 use bytes::Bytes;
 use model::ServerName;
@@ -10,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
-/// The calls under way in one child.
+/// The calls under way on one link.
 pub(super) struct Calls {
     state: Mutex<State>,
     era: Era,
@@ -53,8 +55,23 @@ pub(super) enum Step {
     Stop(&'static str),
 }
 
-/// How an answer to a server's own question gets back to it.
-pub(super) type Back = mpsc::WeakSender<Bytes>;
+impl Heard {
+    /// The next message of the call. Cancel safe.
+    ///
+    /// # Errors
+    /// Failed: no answer will come, and the call may have taken effect.
+    pub(super) async fn next(&mut self, calls: &Calls) -> Result<Message, UpstreamError> {
+        tokio::select! {
+            biased;
+            Some(event) = self.events.recv() => Ok(event),
+            answer = &mut self.answer => answer.map(Message::Response).map_err(|_| {
+                let reason = calls.closed();
+                let reason = reason.map_or("its process ended".to_owned(), |reason| reason.to_string());
+                UpstreamError::failed(reason).with_sent(Sent::Unknown)
+            }),
+        }
+    }
+}
 
 impl Calls {
     pub(super) fn new(era: Era, shared: bool, server: ServerName) -> Self {
@@ -90,6 +107,11 @@ impl Calls {
             state.withdrawn.push_back(id);
         }
         waited
+    }
+
+    /// Forgets a call that the server did not take.
+    pub(super) fn forget(&self, id: i64) {
+        self.lock().waiting.remove(&id);
     }
 
     /// Lets `inbox` hear what belongs to no call. INVARIANT: never for a shared child.
@@ -219,7 +241,7 @@ impl Calls {
         }
         let Some(inbox) = state.inbox.clone() else { return refused };
         drop(state);
-        let answer = Some(super::exchange::Answering::Child(back.clone()));
+        let answer = Some(super::exchange::Answering::Link(back.clone()));
         let message = Message::Request(request);
         let given = inbox.try_send(Unsolicited { server: self.server.clone(), message, answer });
         if given.is_ok() { Step::Go } else { refused }

@@ -1,6 +1,6 @@
 //! One configured server: its eras, its sessions, its children.
 
-use super::call::{self, Held, HttpCall, Refusal};
+use super::call::{self, HttpCall, Refusal};
 use super::dialect::Dialect;
 use super::door::Door;
 use super::era::Eras;
@@ -9,11 +9,12 @@ use super::fault::UpstreamError;
 use super::follow::{self, Follows};
 use super::link::{self, Link};
 use super::probe;
-use super::session::{self, Session};
 use super::slots::{Key, Slot, Slots};
+use super::web::{Older, Web};
 use super::{Description, Outbound, Shared};
 use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
+use http::HeaderMap;
 use model::Digest;
 use protocol::header::HeaderParam;
 use protocol::{Bounds, Era, Method, Version};
@@ -31,10 +32,7 @@ pub(super) struct Server {
 }
 
 enum Reach {
-    Http {
-        door: Arc<Door>,
-        sessions: Slots<Session>,
-    },
+    Http(Web),
     Stdio {
         server: StdioServer,
         children: Slots<Link>,
@@ -52,10 +50,7 @@ impl Server {
         let (clock, dice) = (&settings.clock, &settings.dice);
         let reach = match &config.transport {
             Transport::Http(server) => match Door::new(&settings.egress, server, bounds) {
-                Ok(door) => Reach::Http {
-                    door: Arc::new(door),
-                    sessions: Slots::new(limits.sessions, Arc::clone(clock), Arc::clone(dice)),
-                },
+                Ok(door) => Reach::Http(Web::new(door, shared)),
                 Err(error) => Reach::Nowhere(error.detail()),
             },
             Transport::Stdio(server) => Reach::Stdio {
@@ -101,7 +96,7 @@ impl Server {
     /// Ends what `chosen` says; calls in flight are finished first.
     fn end(&self, chosen: impl Fn(&Key) -> bool) {
         match &self.reach {
-            Reach::Http { sessions, .. } => drop(sessions.end(chosen)),
+            Reach::Http(web) => web.end(chosen),
             Reach::Stdio { children, .. } => drop(children.end(chosen)),
             Reach::Nowhere(_) => {}
         }
@@ -111,14 +106,14 @@ impl Server {
     pub(super) fn retire(&self) {
         self.follows.end(|_| true);
         self.end(|_| true);
-        if let Reach::Http { door, .. } = &self.reach {
-            door.close_idle();
+        if let Reach::Http(web) = &self.reach {
+            web.door.close_idle();
         }
     }
 
     pub(super) fn reap(&self, idle: Duration) {
         match &self.reach {
-            Reach::Http { sessions, .. } => drop(sessions.reap(idle)),
+            Reach::Http(web) => web.reap(idle),
             Reach::Stdio { children, .. } => drop(children.reap(idle)),
             Reach::Nowhere(_) => {}
         }
@@ -139,9 +134,7 @@ impl Server {
                 return follow::follow(self, &self.follows, out, sent).await;
             }
             let turn = match &self.reach {
-                Reach::Http { door, sessions } => {
-                    self.over_http(door, sessions, &out, era, known, sent).await?
-                }
+                Reach::Http(web) => self.over_http(web, &out, era, known, sent).await?,
                 Reach::Stdio { server, children } => {
                     self.over_stdio(server, children, &out, era, sent).await?
                 }
@@ -170,16 +163,13 @@ impl Server {
             let Some((era, _)) = self.eras.spoken().choose(out.version.era()) else { break };
             let before = self.eras.spoken();
             let described = match (&self.reach, era) {
-                (Reach::Http { door, .. }, Era::Stateless) => {
-                    probe::discover(&self.shared, &self.eras, door, &out).await.map(|document| {
+                (Reach::Http(web), Era::Stateless) => {
+                    probe::discover(&self.shared, &self.eras, &web.door, &out).await.map(|document| {
                         document.map(|document| Description { version: Version::V2026_07_28, document })
                     })
                 }
-                (Reach::Http { door, sessions }, Era::Session) => {
-                    self.session(door, sessions, &out).await.map(|held| {
-                        let session = held.session;
-                        Some(Description { version: session.version, document: session.document.clone() })
-                    })
+                (Reach::Http(web), Era::Session) => {
+                    web.older(&self.shared, &self.eras, &out).await.map(|older| Some(older.description()))
                 }
                 (Reach::Stdio { server, children }, era) => {
                     self.child(server, children, &out, era).await.map(|(link, _)| {
@@ -211,34 +201,33 @@ impl Server {
 
     async fn over_http(
         &self,
-        door: &Arc<Door>,
-        sessions: &Slots<Session>,
+        web: &Web,
         out: &Outbound,
         era: Era,
         known: bool,
         sent: &AtomicBool,
     ) -> Result<Turn, UpstreamError> {
         if era == Era::Stateless {
-            return self.stateless(door, out, known, sent).await;
+            return self.stateless(&web.door, out, known, sent).await;
         }
         let before = self.eras.spoken();
-        let held = match self.session(door, sessions, out).await {
-            Ok(held) => held,
+        let held = match web.older(&self.shared, &self.eras, out).await {
+            Ok(Older::Session(held)) => held,
+            Ok(Older::Pair(link, slot)) => return self.over_link(link, slot, out, true, sent).await,
             Err(error) if self.eras.spoken() == before => return Err(error),
             Err(error) => return Ok(Turn::Again(Some(error))),
         };
         held.session.log(out.log_level, &self.shared).await;
         let (version, info) = (held.session.version, held.session.server_info());
         let dialect = Dialect::new(&self.shared, out, version, info, true)?;
-        match call::send(door, Some(held.clone()), &dialect, out, &[], sent).await {
+        match call::send(&web.door, Some(held.clone()), &dialect, out, &[], sent).await {
             Ok(call) => Ok(Turn::Opened(Wire::Http(call), Box::new(dialect))),
             Err(Refusal::SessionLost(error)) => {
                 held.session.lose();
                 held.slot.forget(&held.session);
                 Ok(Turn::Lost(*error))
             }
-            Err(Refusal::Era(_, error) | Refusal::Fault(error)) => Err(*error),
-            Err(Refusal::Headers(_)) => Err(UpstreamError::failed("it asks a session for stateless headers")),
+            Err(refusal) => Err(refusal.into_error()),
         }
     }
 
@@ -296,21 +285,6 @@ impl Server {
         Ok(Turn::Opened(Wire::Http(wire), Box::new(dialect)))
     }
 
-    async fn session(
-        &self,
-        door: &Arc<Door>,
-        sessions: &Slots<Session>,
-        out: &Outbound,
-    ) -> Result<Held, UpstreamError> {
-        let slot = sessions.place(session_key(out))?;
-        let held = sessions.hold(&slot, async || session::open(door, &self.shared, out, &self.eras).await);
-        let session = held.await?;
-        if let Some(inbox) = &out.inbox {
-            session.listen(inbox);
-        }
-        Ok(Held { session, slot })
-    }
-
     async fn child(
         &self,
         server: &StdioServer,
@@ -320,7 +294,7 @@ impl Server {
     ) -> Result<(Arc<Link>, Arc<Slot<Link>>), UpstreamError> {
         let mut key = match era {
             Era::Stateless => Key { principal: Some(out.owner.principal), lane: None },
-            Era::Session => session_key(out),
+            Era::Session => Key::of(out),
         };
         if server.shared {
             key = Key { principal: None, lane: key.lane.map(|_| Digest([0; 32])) };
@@ -348,14 +322,35 @@ impl Server {
             Err(error) if self.eras.spoken() == before => return Err(error),
             Err(error) => return Ok(Turn::Again(Some(error))),
         };
-        if era == Era::Session && !server.shared {
-            link.log(out.log_level, &self.shared).await;
+        self.over_link(link, slot, out, !server.shared, sent).await
+    }
+
+    /// `own`: whether the link is of this caller alone.
+    async fn over_link(
+        &self,
+        link: Arc<Link>,
+        slot: Arc<Slot<Link>>,
+        out: &Outbound,
+        own: bool,
+        sent: &AtomicBool,
+    ) -> Result<Turn, UpstreamError> {
+        let mut headers = HeaderMap::with_capacity(8);
+        out.credential.apply(&mut headers);
+        out.trace.apply(&mut headers);
+        if link.version.era() == Era::Session && own {
+            link.log(out.log_level, &headers, &self.shared).await;
         }
-        let dialect = Dialect::new(&self.shared, out, link.version, link.server_info(), !server.shared)?;
+        let dialect = Dialect::new(&self.shared, out, link.version, link.server_info(), own)?;
         let request = dialect.request(out);
         sent.store(true, Ordering::Relaxed);
-        let call = link.call(dialect.id, request).await?;
-        Ok(Turn::Opened(Wire::Child { call, _slot: slot }, Box::new(dialect)))
+        match link.call(dialect.id, request, headers).await {
+            Ok(call) => Ok(Turn::Opened(Wire::Link { call, _slot: slot }, Box::new(dialect))),
+            Err(Refusal::SessionLost(error)) => {
+                slot.forget(&link);
+                Ok(Turn::Lost(*error))
+            }
+            Err(refusal) => Err(refusal.into_error()),
+        }
     }
 }
 
@@ -366,15 +361,6 @@ enum Turn {
     Again(Option<UpstreamError>),
     /// The session is gone, and the call was not taken: once more in a new one.
     Lost(UpstreamError),
-}
-
-/// A session belongs to one client session; without one, to what the client declares.
-fn session_key(out: &Outbound) -> Key {
-    let lane = match out.owner.session {
-        Some(session) => session,
-        None => Digest::of(out.capabilities().as_bytes()),
-    };
-    Key { principal: Some(out.owner.principal), lane: Some(lane) }
 }
 
 /// Attempts for one call: its own era, the other one, and once more after a session was lost.

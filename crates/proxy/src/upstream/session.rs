@@ -130,7 +130,7 @@ pub(super) fn initialized(
             Err(UpstreamError::unreachable(format!("it refused initialize with error {}", error.code)))
         }
         Outcome::Result(document) => {
-            let version = document.text("protocolVersion").and_then(|text| Version::parse(&text));
+            let version = document.text("protocolVersion").and_then(|text| Version::of_server(&text));
             match version.filter(|version| version.era() == Era::Session) {
                 Some(version) => Ok((version, document)),
                 None => Err(UpstreamError::unreachable("it speaks no protocol version that we speak")),

@@ -3,6 +3,7 @@
 //! A slot outlives what it holds, so a child that crashes is started again with a pause, and only for the
 //! principal it belongs to.
 
+use super::Outbound;
 use super::backoff::Backoff;
 use super::fault::UpstreamError;
 use arc_swap::ArcSwapOption;
@@ -20,6 +21,17 @@ pub(super) struct Key {
     pub(super) principal: Option<PrincipalKey>,
     /// The client session, or the digest of the declared capabilities; none in the stateless era.
     pub(super) lane: Option<Digest>,
+}
+
+impl Key {
+    /// A session belongs to one client session; without one, to what the client declares.
+    pub(super) fn of(out: &Outbound) -> Self {
+        let lane = match out.owner.session {
+            Some(session) => session,
+            None => Digest::of(out.capabilities().as_bytes()),
+        };
+        Self { principal: Some(out.owner.principal), lane: Some(lane) }
+    }
 }
 
 /// What a slot holds.

@@ -2,6 +2,7 @@
 
 pub(crate) mod fake;
 mod http;
+mod pair;
 mod stdio;
 
 use super::*;
