@@ -3,7 +3,7 @@
 
 use crate::object::{Edit, Members};
 use crate::raw::Raw;
-use crate::version::Era;
+use serde_json::json;
 
 /// A capability that was not passed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +15,6 @@ pub struct Stripped {
 }
 
 const NOT_CARRIED: &str = "not carried by the gateway";
-const ACROSS_ERAS: &str = "needs a conversation across protocol eras";
 
 /// What an upstream is told of the capabilities that a client declared, whichever era either speaks: what a server of
 /// the other era asks is put to the client in its own.
@@ -26,22 +25,19 @@ pub fn client(declared: &Members) -> (Raw, Vec<Stripped>) {
     })
 }
 
-/// What a client of era `to` is told of the capabilities of a server spoken to in era `from`.
-pub fn server(declared: &Members, from: Era, to: Era) -> (Raw, Vec<Stripped>) {
-    let (kept, mut stripped) = strip(declared, |key| match key {
+/// What a client is told of a server's capabilities, whichever era either speaks.
+pub fn server(declared: &Members) -> (Raw, Vec<Stripped>) {
+    strip(declared, |key| match key {
         "tools" | "prompts" | "resources" | "completions" | "logging" => None,
         _ => Some(NOT_CARRIED),
-    });
-    let subscribes = declared.object("resources").is_some_and(|resources| resources.contains("subscribe"));
-    if from == to || !subscribes {
-        return (kept, stripped);
-    }
-    stripped.push(Stripped { path: "resources.subscribe".to_owned(), reason: ACROSS_ERAS });
-    let kept = match kept.members() {
-        Some(members) => Edit::new().remove(&["resources", "subscribe"]).apply(&members),
-        None => kept,
-    };
-    (kept, stripped)
+    })
+}
+
+/// Everything that a client could declare and that is carried, in full.
+pub fn all_of_client() -> Raw {
+    Raw::of_value(&json!({
+        "elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}, "context": {}}, "roots": {},
+    }))
 }
 
 fn strip(declared: &Members, reason: impl Fn(&str) -> Option<&'static str>) -> (Raw, Vec<Stripped>) {
@@ -155,13 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_do_not_cross_eras() {
+    fn what_servers_and_clients_may_declare_is_carried_whole() {
         let declared = members(json!({"resources": {"subscribe": true, "listChanged": true}, "tools": {}}));
-        let (kept, stripped) = server(&declared, Era::Session, Era::Session);
-        assert_eq!((kept, stripped.len()), (declared.raw().clone(), 0));
-        let (kept, stripped) = server(&declared, Era::Session, Era::Stateless);
-        assert_eq!(kept.to_value().unwrap(), json!({"resources": {"listChanged": true}, "tools": {}}));
-        assert_eq!(paths(&stripped), ["resources.subscribe"]);
+        assert_eq!(server(&declared), (declared.raw().clone(), vec![]));
+        assert_eq!(paths(&server(&members(json!({"tasks": {}}))).1), ["tasks"]);
+        let all = all_of_client();
+        assert_eq!(client(&all.members().unwrap()), (all, vec![]));
     }
 
     #[test]

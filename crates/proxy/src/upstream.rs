@@ -6,6 +6,7 @@
 //! remembered until it proves wrong (MCP 2026-07-28, versioning). Sessions and children belong to one
 //! principal and are bounded, opened once, reaped when idle.
 
+mod askable;
 mod backoff;
 mod call;
 mod child;
@@ -18,6 +19,7 @@ mod errand;
 mod exchange;
 mod fault;
 mod follow;
+mod followers;
 mod line;
 mod link;
 mod loudness;
@@ -187,6 +189,11 @@ impl Outbound {
     fn can_be_asked(&self) -> bool {
         let declares = self.client_capabilities.as_ref().is_some_and(|declared| !declared.is_empty());
         self.version.era() == Era::Session || (declares && self.method.row().may_ask)
+    }
+
+    /// Whether a question must be told whose it is by nothing but being the only call under way.
+    fn is_asked_alone(&self) -> bool {
+        self.owner.session.is_none() && self.version.era() == Era::Stateless && self.can_be_asked()
     }
 }
 

@@ -39,14 +39,20 @@ pub struct Seen {
 pub(crate) struct House {
     eras: Vec<Era>,
     tools: Mutex<Vec<Value>>,
+    /// Tools that are listed only to clients that declare a capability.
+    shy: Mutex<Vec<Value>>,
+    /// Sessions of such clients.
+    askable: Mutex<Vec<String>>,
     acts: Mutex<HashMap<String, Act>>,
     seen: Mutex<Vec<Seen>>,
     sessions: AtomicUsize,
     abandoned: AtomicUsize,
     held: AtomicUsize,
     gate: watch::Sender<bool>,
-    news: broadcast::Sender<Value>,
-    answers: broadcast::Sender<Value>,
+    /// What is said unasked, and in which session; in all, if in none.
+    news: broadcast::Sender<(Option<String>, Value)>,
+    /// Answers of clients to questions, and in which session.
+    answers: broadcast::Sender<(Option<String>, Value)>,
 }
 
 impl FakeUpstream {
@@ -62,6 +68,8 @@ impl FakeUpstream {
         let house = Arc::new(House {
             eras: eras.to_vec(),
             tools: Mutex::new(vec![tool("echo"), tool("write")]),
+            shy: Mutex::default(),
+            askable: Mutex::default(),
             acts: Mutex::new(HashMap::new()),
             seen: Mutex::new(Vec::new()),
             sessions: AtomicUsize::new(0),
@@ -88,6 +96,13 @@ impl FakeUpstream {
         self
     }
 
+    /// Adds a tool that is listed only to clients that declare a capability.
+    #[must_use]
+    pub fn with_shy(self, name: &str) -> Self {
+        self.house.shy.lock().unwrap().push(tool(name));
+        self
+    }
+
     /// What becomes of the calls of a tool from now on.
     pub fn acts(&self, name: &str, act: Act) {
         self.house.acts.lock().unwrap().insert(name.to_owned(), act);
@@ -97,7 +112,11 @@ impl FakeUpstream {
     pub fn changed(&self, tools: Vec<Value>) {
         *self.house.tools.lock().unwrap() = tools;
         // Nobody may be listening.
-        drop(self.house.news.send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})));
+        drop(
+            self.house
+                .news
+                .send((None, json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))),
+        );
     }
 
     /// Tells whoever follows a resource that it was updated.
@@ -105,13 +124,13 @@ impl FakeUpstream {
         let told =
             json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}});
         // Nobody may be listening.
-        drop(self.house.news.send(told));
+        drop(self.house.news.send((None, told)));
     }
 
     /// Says something unasked, to whoever listens.
     pub fn says(&self, message: Value) {
         // Nobody may be listening.
-        drop(self.house.news.send(message));
+        drop(self.house.news.send((None, message)));
     }
 
     /// Everything it was sent, in order of arrival.

@@ -11,6 +11,7 @@
 )]
 
 mod house {
+    mod aside;
     mod bad_requests;
     mod bad_servers;
     mod bed;
@@ -18,6 +19,7 @@ mod house {
     mod canary;
     mod children;
     mod fail_closed;
+    mod following;
     mod full_disk;
     mod http_faults;
     mod identity;

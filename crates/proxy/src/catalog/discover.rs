@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::config::ServerConfig;
+use crate::reply::cannot_ask;
 use crate::upstream::{Exchange, Inbound, Inbox, Outbound, Owner, Trace, UpstreamError};
 use model::Code;
 use protocol::capability::{self, Offer, Stripped};
@@ -63,8 +64,7 @@ impl Asking<'_> {
         let (version, document) = (description.version, description.document);
         let declared = document.object("capabilities").or_else(|| Raw::empty_object().members());
         let declared = declared.ok_or_else(|| fault("its capabilities are no object"))?;
-        let era = version.era();
-        let (carried, stripped) = capability::server(&declared, era, era);
+        let (carried, stripped) = capability::server(&declared);
         let capabilities = carried.members().ok_or_else(|| fault("its capabilities are no object"))?;
         let offer = Offer::of(&capabilities);
         let (tools, prompts, resources, templates) = tokio::join!(
@@ -134,8 +134,8 @@ impl Asking<'_> {
         loop {
             match exchange.next().await? {
                 Inbound::Final(outcome) => return Ok(outcome),
-                // `service` declares nothing that a server could ask for, and wants no news of a list.
-                Inbound::Notification(_) | Inbound::Request(_) => {}
+                Inbound::Notification(_) => {}
+                Inbound::Request(request) => exchange.answer(cannot_ask(&request.id)).await?,
             }
         }
     }
@@ -173,7 +173,8 @@ impl Asking<'_> {
             version,
             method,
             params: None,
-            client_capabilities: None,
+            // What clients may declare: some servers list a tool only to those who can be asked. `service` declines.
+            client_capabilities: Members::of(&capability::all_of_client()),
             client_info: None,
             log_level: None,
             progress: None,

@@ -6,6 +6,7 @@ use super::read::{difference, view};
 use super::snapshot::{ServerView, State};
 use super::{CatalogEvent, Kind, Shared};
 use crate::config::ServerConfig;
+use crate::reply;
 use crate::upstream::{Exchange, Inbound, Unsolicited};
 use model::Code;
 use protocol::capability::Stripped;
@@ -36,16 +37,25 @@ impl Keeper {
     pub(super) async fn run(mut self) {
         let (inbox, mut mail) = mpsc::channel(MAIL);
         loop {
-            self.refresh(&inbox).await;
-            // What was said while asking has been answered by asking.
-            while mail.try_recv().is_ok() {}
-            let mut pause = std::pin::pin!(tokio::time::sleep(self.pause()));
+            let mut changed = false;
+            {
+                let mut refresh = std::pin::pin!(self.refresh(&inbox));
+                loop {
+                    tokio::select! {
+                        () = &mut refresh => break,
+                        Some(unsolicited) = mail.recv() => changed |= changes(unsolicited).await,
+                    }
+                }
+            }
+            // A list that changed while it was read is read again.
+            let pause = if changed { Duration::ZERO } else { self.pause() };
+            let mut pause = std::pin::pin!(tokio::time::sleep(pause));
             let mut listening = self.listening.take();
             loop {
                 tokio::select! {
                     () = &mut pause => break,
                     () = self.wanted.notified() => break,
-                    Some(unsolicited) = mail.recv() => if changes(&unsolicited) { break },
+                    Some(unsolicited) = mail.recv() => if changes(unsolicited).await { break },
                     heard = hear(&mut listening) => match heard {
                         Ok(true) => break,
                         Ok(false) => {}
@@ -196,13 +206,23 @@ async fn hear(listening: &mut Option<Exchange>) -> Result<bool, ()> {
     let Some(exchange) = listening else { return std::future::pending().await };
     match exchange.next().await {
         Ok(Inbound::Notification(notification)) => Ok(is_change(&notification)),
+        // A stateless server asks nothing on a stream.
         Ok(Inbound::Request(_)) => Ok(false),
         Ok(Inbound::Final(_)) | Err(_) => Err(()),
     }
 }
 
-fn changes(unsolicited: &Unsolicited) -> bool {
-    matches!(&unsolicited.message, Message::Notification(notification) if is_change(notification))
+/// Whether a list changed. A question is declined: `service` is nobody who could answer one.
+async fn changes(unsolicited: Unsolicited) -> bool {
+    match &unsolicited.message {
+        Message::Notification(notification) => is_change(notification),
+        Message::Request(request) => {
+            let declined = reply::cannot_ask(&request.id);
+            drop(unsolicited.answer(declined).await);
+            false
+        }
+        Message::Response(_) => false,
+    }
 }
 
 fn is_change(notification: &Notification) -> bool {

@@ -111,7 +111,9 @@ async fn a_server_is_described_with_its_items_in_order() {
     );
     let asked = fake.wait(|seen| seen.method() == "tools/list").await;
     let meta = &asked.body["params"]["_meta"];
-    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], serde_json::json!({}));
+    // What is listed only to clients that can be asked is to be found too.
+    let declared = meta["io.modelcontextprotocol/clientCapabilities"].as_object().unwrap();
+    assert_eq!(declared.keys().collect::<Vec<_>>(), ["elicitation", "sampling", "roots"]);
 }
 
 #[tokio::test]

@@ -10,28 +10,39 @@ use super::link::cancelled;
 use super::session::{Session, refuses_era};
 use super::slots::Slot;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::header::{self, HeaderParam, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION};
 use protocol::method::Names;
-use protocol::{Id, Message, Method, Outcome, Response, reply};
+use protocol::{Id, Message, Method, Outcome, Request, Response, reply};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// A call under way. Dropping it closes its connection and, in a session, withdraws it.
 pub(super) struct HttpCall {
     door: Arc<Door>,
     session: Option<Held>,
-    /// The request to withdraw when nobody waits for its answer any more (session era).
-    withdraw: Option<i64>,
+    /// The id of the request.
+    id: i64,
+    /// Whether to withdraw the request when nobody waits for its answer any more (session era).
+    withdraw: bool,
     state: State,
     /// Attempts to resume the stream since its last event.
     resumed: u32,
+    /// Questions that can only be this call's, although they came on no call's stream.
+    questions: Option<mpsc::Receiver<Request>>,
+    /// The first of them, if it came before the head of the answer.
+    early: Option<Box<Request>>,
 }
 
 enum State {
     /// Nothing has come yet.
     Sending,
+    /// Nothing but a question has come yet.
+    Posting(BoxFuture<'static, Result<Reply, UpstreamError>>),
     /// The whole answer.
     Whole(Message),
     /// Messages as they come.
@@ -89,35 +100,36 @@ pub(super) async fn send(
         Some(held) => session_headers(held, out),
         None => stateless_headers(dialect, out, tool_headers)?,
     };
-    let withdraw = session.is_some().then_some(dialect.id);
-    let mut call = HttpCall { door: Arc::clone(door), session, withdraw, state: State::Sending, resumed: 0 };
+    if let Some(held) = &session
+        && (dialect.asks_newer() || out.inbox.is_some())
+    {
+        // Some servers ask on the stream of unsolicited messages, and lose what nobody hears.
+        held.session.heard().await;
+    }
+    let asked = session.as_ref().filter(|_| dialect.asks_newer());
+    let questions = asked.map(|held| held.session.askable.enter(dialect.id));
+    let (door, id, withdraw) = (Arc::clone(door), dialect.id, session.is_some());
+    let (state, early) = (State::Sending, None);
+    let mut call = HttpCall { door, session, id, withdraw, state, resumed: 0, questions, early };
     let listening = out.method == Method::SubscriptionsListen;
     let body = dialect.request(out);
     sent.store(true, Ordering::Relaxed);
-    let reply = door.post(headers, body, listening).await.inspect_err(|error| {
-        if error.sent == Sent::NotSent {
-            call.withdraw = None;
-        }
-    })?;
-    match reply {
-        Reply::Json(_, bytes) => {
-            call.withdraw = None;
-            match door.decode(bytes)? {
-                message @ Message::Response(_) => call.state = State::Whole(message),
-                Message::Request(_) | Message::Notification(_) => {
-                    return Err(UpstreamError::failed("its answer is no response").into());
+    let reply = match &mut call.questions {
+        None => call.door.post(headers, body, listening).await,
+        Some(questions) => {
+            let door = Arc::clone(&call.door);
+            let mut posting = async move { door.post(headers, body, listening).await }.boxed();
+            tokio::select! {
+                biased;
+                reply = &mut posting => reply,
+                Some(question) = questions.recv() => {
+                    (call.early, call.state) = (Some(Box::new(question)), State::Posting(posting));
+                    return Ok(call);
                 }
             }
         }
-        Reply::Stream(_, events) => call.state = State::Stream(events),
-        Reply::Accepted => {
-            return Err(UpstreamError::failed("it accepted a request without answering it").into());
-        }
-        Reply::Refused(status, body) => {
-            call.withdraw = None;
-            call.state = State::Whole(call.refused(status, body, dialect)?);
-        }
-    }
+    };
+    call.replied(reply)?;
     Ok(call)
 }
 
@@ -165,19 +177,56 @@ fn stateless_headers(
 impl HttpCall {
     /// A call whose answer is known.
     pub(super) fn whole(door: &Arc<Door>, response: Response) -> Self {
-        let state = State::Whole(Message::Response(response));
-        Self { door: Arc::clone(door), session: None, withdraw: None, state, resumed: 0 }
+        let (door, state) = (Arc::clone(door), State::Whole(Message::Response(response)));
+        let (session, questions, early) = (None, None, None);
+        Self { door, session, id: 0, withdraw: false, state, resumed: 0, questions, early }
+    }
+
+    /// Takes the head of the answer, or the whole of it.
+    fn replied(&mut self, reply: Result<Reply, UpstreamError>) -> Result<(), Refusal> {
+        match reply {
+            Err(error) => {
+                if error.sent == Sent::NotSent {
+                    self.withdraw = false;
+                }
+                Err(error.into())
+            }
+            Ok(Reply::Json(_, bytes)) => {
+                self.withdraw = false;
+                match self.door.decode(bytes)? {
+                    message @ Message::Response(_) => {
+                        self.state = State::Whole(message);
+                        Ok(())
+                    }
+                    Message::Request(_) | Message::Notification(_) => {
+                        Err(UpstreamError::failed("its answer is no response").into())
+                    }
+                }
+            }
+            Ok(Reply::Stream(_, events)) => {
+                self.state = State::Stream(events);
+                Ok(())
+            }
+            Ok(Reply::Accepted) => {
+                Err(UpstreamError::failed("it accepted a request without answering it").into())
+            }
+            Ok(Reply::Refused(status, body)) => {
+                self.withdraw = false;
+                self.state = State::Whole(self.refused(status, body)?);
+                Ok(())
+            }
+        }
     }
 
     /// An error status: an answer to the call if it says so, else a reason to begin anew or to give up.
-    fn refused(&self, status: StatusCode, body: Bytes, dialect: &Dialect) -> Result<Message, Refusal> {
+    fn refused(&self, status: StatusCode, body: Bytes) -> Result<Message, Refusal> {
         let said = match self.door.decode(body) {
             Ok(Message::Response(response)) if matches!(response.outcome, Outcome::Error(_)) => {
                 Some(response)
             }
             Ok(_) | Err(_) => None,
         };
-        let ours = said.as_ref().is_some_and(|said| said.id == Some(Id::Number(dialect.id)));
+        let ours = said.as_ref().is_some_and(|said| said.id == Some(Id::Number(self.id)));
         if self.session.is_some() {
             // 404 ends the session (2025-11-25, session management); many servers say 400 to an id that they
             // do not know, and then cannot name the request.
@@ -215,6 +264,9 @@ impl HttpCall {
     /// # Errors
     /// Failed: the stream broke off, or held what is not MCP.
     pub(super) async fn next(&mut self) -> Result<Message, UpstreamError> {
+        if let Some(question) = self.early.take() {
+            return Ok(Message::Request(*question));
+        }
         loop {
             match &mut self.state {
                 State::Whole(_) => {
@@ -222,14 +274,32 @@ impl HttpCall {
                         return Ok(message);
                     }
                 }
-                State::Stream(events) => match events.next().await {
-                    Ok(Some(data)) => {
-                        self.resumed = 0;
-                        return self.heard(data);
+                State::Posting(posting) => {
+                    let reply = tokio::select! {
+                        biased;
+                        reply = posting => reply,
+                        question = question(&mut self.questions) => return Ok(Message::Request(question)),
+                    };
+                    self.state = State::Over;
+                    self.replied(reply).map_err(|refusal| refusal.into_error().with_sent(Sent::Unknown))?;
+                }
+                State::Stream(events) => {
+                    let event = tokio::select! {
+                        biased;
+                        event = events.next() => event,
+                        question = question(&mut self.questions) => return Ok(Message::Request(question)),
+                    };
+                    match event {
+                        Ok(Some(data)) => {
+                            self.resumed = 0;
+                            return self.heard(data);
+                        }
+                        Ok(None) => {
+                            self.broke(UpstreamError::failed("it ended the stream without an answer"))?;
+                        }
+                        Err(error) => self.broke(error)?,
                     }
-                    Ok(None) => self.broke(UpstreamError::failed("it ended the stream without an answer"))?,
-                    Err(error) => self.broke(error)?,
-                },
+                }
                 State::Broken(_) => self.resume().await?,
                 State::Sending | State::Over => {
                     return Err(UpstreamError::failed("there is no answer to wait for"));
@@ -241,7 +311,7 @@ impl HttpCall {
     fn heard(&mut self, data: Bytes) -> Result<Message, UpstreamError> {
         let message = self.door.decode(data)?;
         if matches!(message, Message::Response(_)) {
-            self.withdraw = None;
+            self.withdraw = false;
             if let State::Stream(events) = std::mem::replace(&mut self.state, State::Over) {
                 // Most servers end the stream at once; then its connection serves the next call.
                 tokio::spawn(events.drain());
@@ -295,10 +365,23 @@ impl HttpCall {
     }
 }
 
+/// The next question that can only be of this call; never, where none can be.
+async fn question(questions: &mut Option<mpsc::Receiver<Request>>) -> Request {
+    if let Some(questions) = questions
+        && let Some(question) = questions.recv().await
+    {
+        return question;
+    }
+    std::future::pending().await
+}
+
 impl Drop for HttpCall {
     fn drop(&mut self) {
-        if let Some((id, held)) = self.withdraw.zip(self.session.as_ref()) {
-            held.session.send_later(cancelled(id));
+        if let (Some(_), Some(held)) = (&self.questions, &self.session) {
+            held.session.askable.leave(self.id);
+        }
+        if let Some(held) = self.session.as_ref().filter(|_| self.withdraw) {
+            held.session.send_later(cancelled(self.id));
         }
     }
 }

@@ -74,6 +74,11 @@ impl Dialect {
         })
     }
 
+    /// Whether an older server may ask a newer client something in the middle of this call.
+    pub(super) fn asks_newer(&self) -> bool {
+        self.asks && self.client.era() == Era::Stateless && self.server.era() == Era::Session
+    }
+
     /// The same call goes on for a later request of its client, with a progress token of its own.
     pub(super) fn next_leg(&mut self, token: Option<Id>) {
         self.token = token;

@@ -3,7 +3,7 @@
 use super::backoff::pause;
 use super::dialect::own_answer;
 use super::door::{Events, Reply};
-use super::session::Session;
+use super::session::{Hearing, Session};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use protocol::Message;
@@ -12,13 +12,24 @@ use std::time::Duration;
 
 /// Hears until the session ends, the server offers no such stream, or it fails too often in a row.
 pub(super) async fn run(session: Weak<Session>) {
+    hear_on(&session).await;
+    if let Some(session) = session.upgrade() {
+        session.hearing.send_replace(Hearing::Never);
+        session.followers.end();
+    }
+}
+
+async fn hear_on(session: &Weak<Session>) {
     let (mut failures, mut last_id) = (0, None);
     loop {
-        let Some(opened) = open(&session, last_id.take()).await else { return };
+        let Some(opened) = open(session, last_id.take()).await else { return };
         let mut wait = None;
         match opened {
             Some(mut events) => {
-                if hear(&session, &mut events).await {
+                if let Some(session) = session.upgrade() {
+                    session.hearing.send_replace(Hearing::Open);
+                }
+                if hear(session, &mut events).await {
                     failures = 0;
                 }
                 wait = events.retry.map(Duration::from_millis);

@@ -3,6 +3,7 @@
 use super::call::HttpCall;
 use super::dialect::{Dialect, Heard};
 use super::fault::{Sent, UpstreamError};
+use super::follow::Followed;
 use super::link::{Link, LinkCall};
 use super::session::Session;
 use super::slots::Slot;
@@ -66,6 +67,8 @@ pub(super) enum Wire {
         call: LinkCall,
         _slot: Arc<Slot<Link>>,
     },
+    /// Updates of a resource of an older server.
+    Followed(Followed),
     /// It does not: the gateway has the answer itself.
     Here(Option<Box<Message>>),
 }
@@ -190,7 +193,7 @@ impl Exchange {
                 call.say(response.bytes);
                 Ok(())
             }
-            Wire::Here(_) => Err(UpstreamError::internal("nobody has asked")),
+            Wire::Followed(_) | Wire::Here(_) => Err(UpstreamError::internal("nobody has asked")),
         }
     }
 }
@@ -209,6 +212,7 @@ impl Wire {
         match self {
             Self::Http(call) => call.next().await,
             Self::Link { call, .. } => call.next().await,
+            Self::Followed(followed) => followed.next().await,
             Self::Here(answer) => {
                 let over = || UpstreamError::internal("an answer that was taken already");
                 answer.take().map(|answer| *answer).ok_or_else(over)
@@ -224,7 +228,7 @@ impl Wire {
                 }
             }
             Self::Link { call, .. } => call.say(message),
-            Self::Here(_) => {}
+            Self::Followed(_) | Self::Here(_) => {}
         }
     }
 }

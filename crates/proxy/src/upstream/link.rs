@@ -41,7 +41,7 @@ pub(super) struct LinkCall {
     /// The request, if the server has not taken it yet.
     going: Option<Going>,
     /// What came before it had.
-    early: Option<Message>,
+    early: Option<Box<Message>>,
 }
 
 /// Starts the child and opens the conversation in `era`. `eras` learns what the server says.
@@ -217,7 +217,7 @@ impl Link {
                 }
             },
             message = call.heard.next(&self.calls) => {
-                call.early = Some(message?);
+                call.early = Some(Box::new(message?));
                 call.going = Some(going);
             }
         }
@@ -242,6 +242,14 @@ impl Link {
     pub(super) fn say(&self, message: Bytes) {
         self.way.say(message);
     }
+
+    /// Sends a request whose answer nobody waits for.
+    pub(super) fn ask_later(&self, id: i64, request: Bytes) {
+        if self.calls.enter(id).is_ok() {
+            self.calls.leave(id);
+            self.way.say(request);
+        }
+    }
 }
 
 impl LinkCall {
@@ -251,7 +259,7 @@ impl LinkCall {
     /// Failed: the server is gone, and the call may have taken effect.
     pub(super) async fn next(&mut self) -> Result<Message, UpstreamError> {
         if let Some(early) = self.early.take() {
-            return Ok(early);
+            return Ok(*early);
         }
         while let Some(going) = &mut self.going {
             tokio::select! {
@@ -269,6 +277,10 @@ impl LinkCall {
 
     pub(super) fn say(&self, message: Bytes) {
         self.link.say(message);
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 }
 
@@ -295,6 +307,14 @@ impl Held for Link {
 
     fn awaited(&self) -> bool {
         self.calls.has_listener()
+    }
+
+    fn followed(&self) -> bool {
+        !self.calls.followers().is_empty()
+    }
+
+    fn retire(&self) {
+        self.calls.followers().end();
     }
 
     fn failed(&self, ticks: u64) -> bool {

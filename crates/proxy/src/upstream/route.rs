@@ -2,6 +2,7 @@
 
 use super::dialect::{own_answer, refusal};
 use super::fault::{Sent, UpstreamError};
+use super::followers::Followers;
 use super::way::Back;
 use super::{Inbox, Unsolicited};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub(super) struct Calls {
     /// Whether several principals share the child: then only what names its call is passed on.
     shared: bool,
     server: ServerName,
+    followers: Followers,
 }
 
 #[derive(Default)]
@@ -75,7 +77,7 @@ impl Heard {
 
 impl Calls {
     pub(super) fn new(era: Era, shared: bool, server: ServerName) -> Self {
-        Self { state: Mutex::default(), era, shared, server }
+        Self { state: Mutex::default(), era, shared, server, followers: Followers::default() }
     }
 
     /// Registers a call before it is written.
@@ -121,6 +123,11 @@ impl Calls {
         }
     }
 
+    /// Who follows the server's resources.
+    pub(super) fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
     pub(super) fn has_listener(&self) -> bool {
         self.lock().inbox.as_ref().is_some_and(|inbox| !inbox.is_closed())
     }
@@ -131,6 +138,7 @@ impl Calls {
         if state.closed.is_none() {
             state.closed = Some(reason.into());
         }
+        self.followers.end();
         // Dropping the senders tells the receivers.
         let failed = std::mem::take(&mut state.waiting);
         drop(state);
@@ -192,6 +200,9 @@ impl Calls {
     }
 
     fn told(&self, notification: Notification) {
+        if self.followers.tell(&notification) {
+            return;
+        }
         let call = self.call_of(&notification);
         let state = self.lock();
         let waiting = call.and_then(|id| state.waiting.get(&id));

@@ -130,8 +130,8 @@ impl Server {
         for _ in 0..TURNS {
             let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
             sent.store(false, Ordering::Relaxed);
-            if era == Era::Stateless && follow::is_about(out.method) {
-                return follow::follow(self, &self.follows, out, sent).await;
+            if follow::is_across(out.method, era) {
+                return follow::across(self, &self.follows, era, out, sent).await;
             }
             let turn = match &self.reach {
                 Reach::Http(web) => self.over_http(web, &out, era, known, sent).await?,
@@ -299,7 +299,8 @@ impl Server {
         if server.shared {
             key = Key { principal: None, lane: key.lane.map(|_| Digest([0; 32])) };
         }
-        let slot = children.place(key)?;
+        let alone = out.is_asked_alone() && era == Era::Session && !server.shared;
+        let slot = if alone { children.free_place(key)? } else { children.place(key)? };
         let open = async || link::open(server, &self.shared, out, era, &self.eras).await;
         let link = children.hold(&slot, open).await?;
         if let Some(inbox) = &out.inbox {

@@ -1,12 +1,14 @@
 //! One session with a server of the older era, over HTTP. It belongs to one principal and one client session.
 
 use super::Inbox;
+use super::askable::Askable;
 use super::dialect::refusal;
 use super::door::{Door, Reply, refused};
 use super::ear;
 use super::era::{Eras, Known};
 use super::errand::Errands;
 use super::fault::UpstreamError;
+use super::followers::Followers;
 use super::loudness::Loudness;
 use super::slots::Held;
 use super::{Outbound, Shared};
@@ -17,7 +19,10 @@ use protocol::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use protocol::meta::LogLevel;
 use protocol::{Edit, Era, Id, Members, Message, Method, Outcome, Raw, Version, frame};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// The session. Dropping it tells the server that it has ended.
 pub(super) struct Session {
@@ -31,6 +36,10 @@ pub(super) struct Session {
     loudness: Loudness,
     lost: AtomicBool,
     ear: Mutex<Ear>,
+    /// What is known of the stream of unsolicited messages.
+    pub(super) hearing: watch::Sender<Hearing>,
+    pub(super) followers: Followers,
+    pub(super) askable: Askable,
     errands: Errands,
     server: ServerName,
 }
@@ -39,7 +48,18 @@ pub(super) struct Session {
 #[derive(Default)]
 struct Ear {
     inbox: Option<Inbox>,
-    task: Option<tokio::task::AbortHandle>,
+    task: Option<AbortHandle>,
+}
+
+/// Whether the server says anything unasked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hearing {
+    /// Not known yet.
+    Unknown,
+    /// Its stream is open, or will be again.
+    Open,
+    /// It has none, or it failed too often.
+    Never,
 }
 
 /// Opens a session: `initialize`, then `notifications/initialized`. `eras` learns what the server says.
@@ -87,6 +107,9 @@ pub(super) async fn open(
         document,
         lost: AtomicBool::new(false),
         ear: Mutex::default(),
+        hearing: watch::Sender::new(Hearing::Unknown),
+        followers: Followers::default(),
+        askable: Askable::default(),
         errands: shared.errands.clone(),
         server: out.server.clone(),
     };
@@ -203,6 +226,7 @@ impl Session {
     /// The server has forgotten the session: it is not used again, and not deleted.
     pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+        self.followers.end();
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -211,29 +235,68 @@ impl Session {
 
     /// Lets `inbox` hear what the server says unasked, from now on.
     pub(super) fn listen(self: &Arc<Self>, inbox: &Inbox) {
-        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = ear.inbox.as_ref().is_some_and(|known| known.same_channel(inbox));
-        let open = ear.task.as_ref().is_some_and(|task| !task.is_finished());
-        if known {
-            return;
-        }
-        ear.inbox = Some(inbox.clone());
-        if !open {
+        self.lock().inbox = Some(inbox.clone());
+        self.hear();
+    }
+
+    /// Opens the stream of what the server says unasked, unless it was.
+    fn hear(self: &Arc<Self>) {
+        let mut ear = self.lock();
+        if ear.task.as_ref().is_none_or(AbortHandle::is_finished) && *self.hearing.borrow() != Hearing::Never
+        {
             ear.task = Some(tokio::spawn(ear::run(Arc::downgrade(self))).abort_handle());
         }
     }
 
+    /// Opens that stream and waits a moment for it, once: some servers lose what they say while nobody hears.
+    pub(super) async fn heard(self: &Arc<Self>) -> Hearing {
+        let known = *self.hearing.borrow();
+        if known != Hearing::Unknown {
+            return known;
+        }
+        self.hear();
+        let mut hearing = self.hearing.subscribe();
+        let opened = hearing.wait_for(|hearing| *hearing != Hearing::Unknown);
+        if let Ok(Ok(hearing)) = tokio::time::timeout(MOMENT, opened).await {
+            return *hearing;
+        }
+        // Some servers send the head of a stream with its first event.
+        self.hearing.send_if_modified(|hearing| {
+            let waits = *hearing == Hearing::Unknown;
+            if waits {
+                *hearing = Hearing::Open;
+            }
+            waits
+        });
+        Hearing::Open
+    }
+
     /// Hands over a message that belongs to no call.
     pub(super) fn unsolicited(self: &Arc<Self>, message: Message) {
-        let inbox = self.ear.lock().unwrap_or_else(PoisonError::into_inner).inbox.clone();
-        let answer = matches!(message, Message::Request(_))
-            .then(|| super::exchange::Answering::Session(Arc::clone(self)));
-        let Some(inbox) = inbox else { return self.turn_away(&message) };
-        let unsolicited = super::Unsolicited { server: self.server.clone(), message, answer };
-        if let Err(error) = inbox.try_send(unsolicited) {
-            tracing::debug!(server = %self.server, "a message of the server found no room");
-            self.turn_away(&error.into_inner().message);
+        if matches!(&message, Message::Notification(told) if self.followers.tell(told)) {
+            return;
         }
+        let inbox = self.lock().inbox.clone();
+        let message = match (inbox, message) {
+            (Some(inbox), message) => {
+                let answer = matches!(message, Message::Request(_))
+                    .then(|| super::exchange::Answering::Session(Arc::clone(self)));
+                let unsolicited = super::Unsolicited { server: self.server.clone(), message, answer };
+                let Err(error) = inbox.try_send(unsolicited) else { return };
+                tracing::debug!(server = %self.server, "a message of the server found no room");
+                error.into_inner().message
+            }
+            (None, Message::Request(request)) => match self.askable.ask(request) {
+                Ok(()) => return,
+                Err(request) => Message::Request(*request),
+            },
+            (None, message) => message,
+        };
+        self.turn_away(&message);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ear> {
+        self.ear.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers a request that nobody will see.
@@ -260,8 +323,15 @@ impl Held for Session {
     }
 
     fn awaited(&self) -> bool {
-        let ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
-        ear.inbox.as_ref().is_some_and(|inbox| !inbox.is_closed())
+        self.lock().inbox.as_ref().is_some_and(|inbox| !inbox.is_closed())
+    }
+
+    fn followed(&self) -> bool {
+        !self.followers.is_empty()
+    }
+
+    fn retire(&self) {
+        self.followers.end();
     }
 
     fn failed(&self, _: u64) -> bool {
@@ -282,5 +352,7 @@ impl Drop for Session {
     }
 }
 
+/// How long the stream of unsolicited messages is waited for, the first time.
+const MOMENT: Duration = Duration::from_millis(500);
 /// The longest session id.
 const SESSION_ID_BYTES: usize = 1024;

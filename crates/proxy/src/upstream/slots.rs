@@ -42,6 +42,10 @@ pub(super) trait Held: Send + Sync {
     fn alive(&self) -> bool;
     /// Whether somebody waits to hear from it although no call is under way.
     fn awaited(&self) -> bool;
+    /// Whether somebody follows a resource there.
+    fn followed(&self) -> bool;
+    /// It is used no more; who follows a resource there is told.
+    fn retire(&self);
     /// Whether, now that it is dead, its end counts as a failure.
     fn failed(&self, ticks: u64) -> bool;
 }
@@ -103,6 +107,23 @@ impl<V: Held> Slots<V> {
         drop(places);
         drop(evicted);
         Ok(slot)
+    }
+
+    /// A place that no call uses, the first of a few lanes of this caller; the first lane, when all are used. For calls
+    /// whose client may be asked: a question that names no call can be told whose it is where one call is under way.
+    ///
+    /// # Errors
+    /// Busy, when all places are in use.
+    pub(super) fn free_place(&self, key: Key) -> Result<Arc<Slot<V>>, UpstreamError> {
+        let lane = |number: u8| {
+            let of = |lane: Digest| if number == 0 { lane } else { Digest::of_parts(&[&lane.0, &[number]]) };
+            Key { lane: key.lane.map(of), ..key }
+        };
+        let free = |key: &Key| self.lock().get(key).is_none_or(Slot::is_free);
+        match (0..LANES).map(lane).find(free) {
+            Some(own) if own != key => self.place(own).or_else(|_| self.place(key)),
+            Some(_) | None => self.place(key),
+        }
     }
 
     /// What the slot holds, opened if it holds nothing that lives. Cancel safe.
@@ -168,7 +189,9 @@ impl<V: Held> Slots<V> {
 
     /// Takes out whatever `chosen` says, in use or not.
     pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) -> Vec<Arc<V>> {
-        self.take(|slot| chosen(&slot.key))
+        let taken = self.take(|slot| chosen(&slot.key));
+        taken.iter().for_each(|held| held.retire());
+        taken
     }
 
     fn take(&self, chosen: impl Fn(&Arc<Slot<V>>) -> bool) -> Vec<Arc<V>> {
@@ -210,9 +233,13 @@ impl<V: Held> Slot<V> {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The table holds one reference; every call under way another.
-    fn is_unused(self: &Arc<Self>) -> bool {
+    /// No call is under way: the table holds one reference, every call another.
+    fn is_free(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1
+    }
+
+    fn is_unused(self: &Arc<Self>) -> bool {
+        self.is_free() && !self.current.load().as_ref().is_some_and(|held| held.followed())
     }
 
     fn is_awaited(&self) -> bool {
@@ -220,6 +247,8 @@ impl<V: Held> Slot<V> {
     }
 }
 
+/// Sessions or children of one caller, so that each may ask about one call.
+const LANES: u8 = 8;
 /// What somebody waits to hear from is kept this many times as long.
 const AWAITED: u64 = 6;
 /// The longest pause a call waits for instead of being refused.
@@ -245,6 +274,10 @@ mod tests {
         fn awaited(&self) -> bool {
             self.awaited
         }
+        fn followed(&self) -> bool {
+            false
+        }
+        fn retire(&self) {}
         fn failed(&self, _: u64) -> bool {
             true
         }

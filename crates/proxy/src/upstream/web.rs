@@ -6,7 +6,7 @@ use super::era::{Eras, Known};
 use super::fault::UpstreamError;
 use super::link::Link;
 use super::session::{self, Session};
-use super::slots::{Key, Slot, Slots};
+use super::slots::{Held as Holds, Key, Slot, Slots};
 use super::{Description, Outbound, Shared, pair};
 use model::ErrorKind;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Web {
     }
 
     async fn session(&self, shared: &Shared, eras: &Eras, out: &Outbound) -> Result<Held, UpstreamError> {
-        let slot = self.sessions.place(Key::of(out))?;
+        let slot = place(&self.sessions, out)?;
         let held = self.sessions.hold(&slot, async || session::open(&self.door, shared, out, eras).await);
         let session = held.await?;
         if let Some(inbox) = &out.inbox {
@@ -97,7 +97,7 @@ impl Web {
     }
 
     async fn pair(&self, shared: &Shared, eras: &Eras, out: &Outbound) -> Result<Older, UpstreamError> {
-        let slot = self.pairs.place(Key::of(out))?;
+        let slot = place(&self.pairs, out)?;
         let held = self.pairs.hold(&slot, async || pair::open(&self.door, shared, out, eras).await);
         let link = held.await?;
         if let Some(inbox) = &out.inbox {
@@ -105,6 +105,11 @@ impl Web {
         }
         Ok(Older::Pair(link, slot))
     }
+}
+
+fn place<V: Holds>(slots: &Slots<V>, out: &Outbound) -> Result<Arc<Slot<V>>, UpstreamError> {
+    let key = Key::of(out);
+    if out.is_asked_alone() { slots.free_place(key) } else { slots.place(key) }
 }
 
 impl Older {

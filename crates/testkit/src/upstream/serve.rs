@@ -49,16 +49,17 @@ impl House {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let seen = Seen { method: head.method.clone(), headers: head.headers.clone(), body: body.clone() };
         self.seen.lock().unwrap().push(seen);
+        let session = head.headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
         match head.method {
             Method::POST => {}
-            Method::GET if self.eras.contains(&Era::Session) => return Ok(self.listen(None)),
+            Method::GET if self.eras.contains(&Era::Session) => return Ok(self.listen(session, None)),
             Method::DELETE => return Ok(status(200)),
             _ => return Ok(status(405)),
         }
         let Ok(message) = serde_json::from_slice::<Value>(&body) else { return Ok(status(400)) };
         if message.get("method").is_none() {
             // An answer to a question of ours.
-            drop(self.answers.send(message));
+            drop(self.answers.send((session, message)));
             return Ok(status(202));
         }
         if message.get("id").is_none() {
@@ -79,24 +80,29 @@ impl House {
             });
         }
         let mut pending = Pending(&self, false);
-        let reply = self.answer(era, &message).await;
+        let reply = self.answer(era, session, &message).await;
         pending.1 = true;
         reply
     }
 
-    async fn answer(&self, era: Era, message: &Value) -> io::Result<Response<Outgoing>> {
+    async fn answer(
+        &self,
+        era: Era,
+        session: Option<String>,
+        message: &Value,
+    ) -> io::Result<Response<Outgoing>> {
         let (id, params) = (&message["id"], &message["params"]);
         let result = match message["method"].as_str().unwrap_or_default() {
-            "tools/call" => return self.call(era, id, params).await,
+            "tools/call" => return self.call(era, session, id, params).await,
             "subscriptions/listen" => {
-                return Ok(self.listen(Some((id.clone(), params["notifications"].clone()))));
+                return Ok(self.listen(None, Some((id.clone(), params["notifications"].clone()))));
             }
             "initialize" => json!({
                 "protocolVersion": params["protocolVersion"], "capabilities": capabilities(),
                 "serverInfo": {"name": "fake", "version": "1"},
             }),
             "server/discover" => json!({"supportedVersions": ["2026-07-28"], "capabilities": capabilities()}),
-            "tools/list" => json!({"tools": *self.tools.lock().unwrap()}),
+            "tools/list" => json!({"tools": self.listed(era, session.as_deref(), params)}),
             "prompts/list" => {
                 json!({"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": true}]}]})
             }
@@ -119,11 +125,32 @@ impl House {
         if message["method"] == "initialize" {
             let session = format!("fake-{}", self.sessions.fetch_add(1, Ordering::SeqCst));
             reply.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+            if declares(&params["capabilities"]) {
+                self.askable.lock().unwrap().push(session);
+            }
         }
         Ok(reply)
     }
 
-    async fn call(&self, era: Era, id: &Value, params: &Value) -> io::Result<Response<Outgoing>> {
+    fn listed(&self, era: Era, session: Option<&str>, params: &Value) -> Vec<Value> {
+        let mut tools = self.tools.lock().unwrap().clone();
+        let askable = match era {
+            Era::Stateless => declares(&params["_meta"]["io.modelcontextprotocol/clientCapabilities"]),
+            Era::Session => self.askable.lock().unwrap().iter().any(|id| Some(id.as_str()) == session),
+        };
+        if askable {
+            tools.extend(self.shy.lock().unwrap().iter().cloned());
+        }
+        tools
+    }
+
+    async fn call(
+        &self,
+        era: Era,
+        session: Option<String>,
+        id: &Value,
+        params: &Value,
+    ) -> io::Result<Response<Outgoing>> {
         let name = params["name"].as_str().unwrap_or_default();
         let act = self.acts.lock().unwrap().get(name).cloned().unwrap_or_default();
         let text = |text: String| success(era, id, json!({"content": [{"type": "text", "text": text}]}));
@@ -180,14 +207,15 @@ impl House {
                     }
                 }
             }
-            Act::Ask(method, question) => return Ok(self.ask(era, id, &method, &question)),
+            Act::Ask(method, question) => return Ok(self.ask(era, session, id, &method, &question)),
+            Act::AskAside(method, question) => text(self.ask_aside(session, id, &method, &question).await),
             Act::Status(code) => return Ok(status(code)),
         };
         Ok(with_status(200, &reply))
     }
 
     /// A stream of what is new: the GET stream, or that of a `subscriptions/listen` request.
-    fn listen(&self, listen: Option<(Value, Value)>) -> Response<Outgoing> {
+    fn listen(&self, session: Option<String>, listen: Option<(Value, Value)>) -> Response<Outgoing> {
         let (pieces, body) = mpsc::channel(64);
         let mut news = self.news.subscribe();
         tokio::spawn(async move {
@@ -199,10 +227,13 @@ impl House {
                 drop(pieces.send(Ok(event(&acknowledged))).await);
             }
             loop {
-                let mut message = tokio::select! {
-                    message = news.recv() => match message { Ok(message) => message, Err(_) => return },
+                let (whose, mut message) = tokio::select! {
+                    news = news.recv() => match news { Ok(news) => news, Err(_) => return },
                     () = pieces.closed() => return,
                 };
+                if whose.is_some() && whose != session {
+                    continue;
+                }
                 if let Some((id, wanted)) = &listen {
                     let followed = wanted["resourceSubscriptions"].as_array().cloned().unwrap_or_default();
                     let uri = &message["params"]["uri"];
@@ -217,15 +248,39 @@ impl House {
         stream(Outgoing::Pieces(body))
     }
 
-    fn ask(&self, era: Era, id: &Value, method: &str, params: &Value) -> Response<Outgoing> {
+    /// Asks on the stream of unsolicited messages; the answer as text.
+    async fn ask_aside(&self, session: Option<String>, id: &Value, method: &str, params: &Value) -> String {
+        let mut answers = self.answers.subscribe();
+        let asked = format!("aside-{id}");
+        let question = json!({"jsonrpc": "2.0", "id": asked, "method": method, "params": params});
+        drop(self.news.send((session.clone(), question)));
+        loop {
+            match answers.recv().await {
+                Ok((whose, answer)) if whose == session && answer["id"] == asked => {
+                    return answer["result"].to_string();
+                }
+                Ok(_) => {}
+                Err(_) => return "nobody answered".to_owned(),
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        era: Era,
+        session: Option<String>,
+        id: &Value,
+        method: &str,
+        params: &Value,
+    ) -> Response<Outgoing> {
         let (pieces, body) = mpsc::channel(8);
         let mut answers = self.answers.subscribe();
         let (id, method, params) = (id.clone(), method.to_owned(), params.clone());
         tokio::spawn(async move {
             let question = json!({"jsonrpc": "2.0", "id": "question-1", "method": method, "params": params});
             drop(pieces.send(Ok(event(&question))).await);
-            while let Ok(answer) = answers.recv().await {
-                if answer["id"] == "question-1" {
+            while let Ok((whose, answer)) = answers.recv().await {
+                if whose == session && answer["id"] == "question-1" {
                     let text = answer["result"].to_string();
                     let done = success(era, &id, json!({"content": [{"type": "text", "text": text}]}));
                     drop(pieces.send(Ok(event(&done))).await);
@@ -235,6 +290,10 @@ impl House {
         });
         stream(Outgoing::Pieces(body))
     }
+}
+
+fn declares(capabilities: &Value) -> bool {
+    capabilities.as_object().is_some_and(|declared| !declared.is_empty())
 }
 
 fn asked(method: &str, params: &Value) -> Value {

@@ -596,3 +596,56 @@ async fn the_credential_is_on_every_request_and_sensitive() {
     let seen = fake.seen();
     assert!(seen.len() >= 6 && seen.iter().all(|seen| seen.header("authorization") == "s3cret"), "{seen:?}");
 }
+
+/// A newer client's subscription to one resource.
+fn listening() -> Outbound {
+    let mut out = call("s", MODERN);
+    out.method = Method::SubscriptionsListen;
+    out.params = raw(r#"{"notifications":{"resourceSubscriptions":["x://1"]}}"#).members();
+    out
+}
+
+#[tokio::test]
+async fn a_resource_is_followed_until_the_session_is_lost() {
+    let lost = Arc::new(AtomicBool::new(false));
+    let gone = Arc::clone(&lost);
+    let (fake, upstreams) = one(move |seen| {
+        let update = data(
+            r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x://1","z": 1}}"#,
+        );
+        match (seen.verb.as_str(), seen.method()) {
+            ("GET", _) => Say::Events(vec![update], Then::Silence),
+            ("POST", "tools/call") if gone.load(Ordering::SeqCst) => status(404, ""),
+            _ => older(seen),
+        }
+    })
+    .await;
+    let mut exchange = upstreams.exchange(listening()).await.unwrap();
+    fake.wait(|seen| seen.method() == "resources/subscribe" && seen.body["params"]["uri"] == "x://1").await;
+    lost.store(true, Ordering::SeqCst);
+    answer(&upstreams, call("s", MODERN)).await;
+    let error = loop {
+        match exchange.next().await {
+            Ok(Inbound::Notification(told)) => assert!(told.bytes.ends_with(br#""z": 1}}"#)),
+            Ok(_) => panic!("neither an update nor the end"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code, model::Code::UPSTREAM_FAILED, "{}", error.detail());
+}
+
+#[tokio::test]
+async fn a_server_that_could_not_tell_of_updates_is_not_followed() {
+    let (fake, upstreams) = one(older).await;
+    let error = upstreams.exchange(listening()).await.err().unwrap();
+    assert_eq!(error.code, model::Code::ERA_UNBRIDGED, "{}", error.detail());
+    fake.wait(|seen| seen.method() == "resources/unsubscribe").await;
+    let (_fake, upstreams) = one(|seen| match (seen.verb.as_str(), seen.method()) {
+        ("GET", _) => Say::Events(vec![], Then::Silence),
+        (_, "resources/subscribe") => json(seen.error(-32002, "null")),
+        _ => older(seen),
+    })
+    .await;
+    let error = upstreams.exchange(listening()).await.err().unwrap();
+    assert_eq!(error.code, model::Code::UPSTREAM_FAILED, "{}", error.detail());
+}

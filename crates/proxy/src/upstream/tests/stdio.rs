@@ -352,3 +352,24 @@ async fn a_reload_keeps_what_did_not_change() {
     upstreams.reload(&table(&other));
     assert_ne!(answer(&upstreams, call("s", OLDER)).await, first);
 }
+
+#[tokio::test]
+async fn calls_of_a_newer_client_that_may_be_asked_have_a_child_each() {
+    // Asks first, and answers the call with what it is answered.
+    let asks = r#"*'"tools/call"'*) call=$id; printf '{"jsonrpc":"2.0","id":"q","method":"roots/list"}\n' ;;
+    *'"id":"q"'*) id=$call; answer '{"content":[]}' ;;"#;
+    let upstreams = one(&server(asks));
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut exchange = upstreams.exchange(call("s", MODERN)).await.unwrap();
+        let Ok(Inbound::Request(question)) = exchange.next().await else { panic!("no question") };
+        open.push((exchange, question));
+    }
+    for (mut exchange, question) in open {
+        let bytes = protocol::reply::result(&question.id, br#"{"roots":[]}"#);
+        let result = raw(r#"{"roots":[]}"#).members().unwrap();
+        let response = Response { id: Some(question.id), outcome: Outcome::Result(result), bytes };
+        exchange.answer(response).await.unwrap();
+        assert!(matches!(exchange.next().await, Ok(Inbound::Final(Outcome::Result(_)))));
+    }
+}

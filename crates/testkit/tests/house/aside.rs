@@ -1,0 +1,85 @@
+//! What an older server asks on no call's stream reaches the newer client whose call it can only be about.
+
+use super::bed::{Bed, UP};
+use serde_json::{Value, json};
+use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock};
+
+/// An older server whose tool asks aside, and lists another tool only to clients that can be asked.
+async fn older_server() -> Bed {
+    let form = json!({"message": "which?", "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}}});
+    let act = Act::AskAside("elicitation/create".to_owned(), form);
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::of(&[Era::Session]).await.with("ask", act);
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    Bed { idp, up, gateway }
+}
+
+fn newer(bed: &Bed, user: &str) -> Caller {
+    bed.caller(user).capable_of(json!({"elicitation": {}}))
+}
+
+async fn retry(caller: &Caller, text: &str, state: &Value, name: &str) -> testkit::Reply {
+    let answers = json!({"question": {"action": "accept", "content": {"name": name}}});
+    let params =
+        json!({"name": "ask", "arguments": {"text": text}, "requestState": state, "inputResponses": answers});
+    caller.ask("tools/call", params).await
+}
+
+#[tokio::test]
+async fn a_question_on_the_sessions_stream_reaches_the_newer_client_whose_call_it_is() {
+    let bed = older_server().await;
+    let caller = newer(&bed, "alice");
+    let first = caller.call("ask", json!({"text": "a"})).await.result();
+    assert_eq!(first["inputRequests"]["question"]["params"]["message"], "[up] which?", "{first}");
+    let last = retry(&caller, "a", &first["requestState"], "n").await;
+    assert!(last.content().contains("\"name\":\"n\""), "{}", last.text());
+    assert_eq!(bed.up.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn calls_of_one_caller_at_once_are_asked_each_its_own_question() {
+    let bed = older_server().await;
+    let caller = newer(&bed, "alice");
+    let mut states = Vec::new();
+    for text in ["a", "b", "c"] {
+        let first = caller.call("ask", json!({"text": text})).await.result();
+        assert_eq!(first["resultType"], "input_required", "{first}");
+        states.push((text, first["requestState"].clone()));
+    }
+    // Answered in another order than they were asked.
+    for (text, state) in states.iter().rev() {
+        let last = retry(&caller, text, state, text).await;
+        assert!(last.content().contains(&format!("\"name\":\"{text}\"")), "{text}: {}", last.text());
+    }
+    assert_eq!(bed.up.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn a_question_on_the_sessions_stream_is_declined_for_a_client_that_hears_none() {
+    let bed = older_server().await;
+    let older = bed.gateway.caller(&bed.idp, "alice", UP).open().await;
+    let reply = older.call("ask", json!({"text": "a"})).await;
+    assert_eq!(reply.content(), "null", "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_tool_that_is_listed_only_to_those_who_can_be_asked_is_found() {
+    for era in [Era::Session, Era::Stateless] {
+        let idp = FakeIdp::start(clock()).await;
+        let up = FakeUpstream::of(&[era]).await.with_shy("shy");
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        let bed = Bed { idp, up, gateway };
+        let caller = newer(&bed, "alice");
+        assert!(caller.tools().await.contains(&"shy".to_owned()));
+        assert!(caller.call("shy", json!({"text": "a"})).await.is_success());
+        // What was declared to find it is declared for no client.
+        let bodies =
+            bed.up.seen().into_iter().filter_map(|seen| serde_json::from_slice::<Value>(&seen.body).ok());
+        let called = bodies.filter(|body| body["method"] == "tools/call" || body["method"] == "initialize");
+        let declared = called.last().unwrap()["params"].clone();
+        let declared = declared["_meta"].get("io.modelcontextprotocol/clientCapabilities").cloned();
+        if era == Era::Stateless {
+            assert_eq!(declared, Some(json!({"elicitation": {}})));
+        }
+    }
+}
