@@ -78,6 +78,9 @@ codes! {
     INPUT_MISSING = 1014: "a question was not answered",
         "The server asked the caller something in the middle of the call, and no answer came in time, or the caller's stream was gone.",
         "Start the call again, with its stream open, and answer within `limits.question_timeout`.";
+    STREAM_GONE = 1015: "a stream that cannot be taken up",
+        "The stream that `Last-Event-ID` names is not kept any more, or not from that event on.",
+        "Take up a stream soon after it broke off. Whether its call took effect is on record.";
     TOKEN_MISSING = 2001: "no token",
         "The request has no bearer token in its `Authorization` header, or carries one in its query string.",
         "Sign in; the `WWW-Authenticate` header names the resource metadata to start from.";

@@ -6,6 +6,7 @@ use crate::authenticate::{Authenticated, Caller};
 use crate::house::{House, State};
 use crate::session::Live;
 use crate::session::conversation::{Conversation, Source};
+use crate::session::replay::Place;
 use crate::stop::{Edge, Refusal, Stop};
 use crate::trail::{Stage, Trail};
 use http::{HeaderMap, StatusCode};
@@ -74,6 +75,8 @@ pub(crate) struct Opening {
     pub(crate) state: Arc<State>,
     pub(crate) caller: Caller,
     pub(crate) session: Arc<Live>,
+    /// Where a stream that broke off is to be taken up.
+    pub(crate) last: Option<Place>,
 }
 
 /// Admits one request.
@@ -91,7 +94,9 @@ pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admit
             Err(refusal) => return Err(Stop::refused(trail, *refusal)),
         };
         group(&mut trail, house, &state, &session_client(&session), None);
-        let opening = Opening { trail, state, caller, session };
+        // An id that is none of ours names nothing that could be taken up.
+        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(Place::parse);
+        let opening = Opening { trail, state, caller, session, last };
         return Ok(if method == http::Method::GET {
             Admitted::Open(opening)
         } else {

@@ -6,20 +6,21 @@
 mod follow;
 mod hear;
 mod mail;
+mod session;
 
 pub(crate) use mail::inbox;
+pub(crate) use session::open;
 
-use crate::admit::{Call, Opening};
+use crate::admit::Call;
 use crate::config::Endpoint;
 use crate::house::House;
 use crate::record;
 use crate::reply::{self, Reply};
 use crate::stop::{Refusal, Stop};
 use authn::Verified;
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use hear::Hearing;
+use hear::{Hearing, Told};
 use protocol::{Id, frame, meta, sse, view};
 use serde_json::json;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ pub(crate) async fn subscribe(house: &Arc<House>, call: Box<Call>) -> Result<Rep
     let quiet = state.config.limits.keep_alive;
     let work = async move {
         let ended = until(&house, &caller.verified);
-        let heard = hear::run(&house, hearing, Some(&id), &sender, ended, quiet);
+        let heard = hear::run(&house, hearing, Told::Subscription(&id), &sender, ended, quiet);
         let drained = tokio::select! {
             drained = heard => drained,
             () = follow::relay(followed, &id, &sender) => false,
@@ -71,40 +72,6 @@ pub(crate) async fn subscribe(house: &Arc<House>, call: Box<Call>) -> Result<Rep
             let result = json!({"resultType": "complete", "_meta": {meta::SUBSCRIPTION_ID: id_value(&id)}});
             let last = protocol::reply::result(&id, result.to_string().as_bytes());
             drop(sender.send(sse::event(&last, None)).await);
-        }
-        drop((place, caller));
-    };
-    Ok(reply::stream(Some(work.boxed()), reader))
-}
-
-/// Opens the GET stream of a session; an earlier one ends.
-pub(crate) async fn open(house: &Arc<House>, opening: Opening) -> Result<Reply, Stop> {
-    let Opening { trail, state, caller, session } = opening;
-    let limits = &state.config.limits;
-    let key = caller.verified.key;
-    let Some(place) = house.streams.enter(key, limits.streams, limits.streams_per_principal) else {
-        return Err(Stop::busy(trail));
-    };
-    let everything = view::Listen { tools: true, prompts: true, resources: true, uris: Vec::new() };
-    let hearing = Hearing::new(house, trail.endpoint.clone(), &everything);
-    record::local(house, trail, 0).await?;
-    let (sender, reader) = mpsc::channel(WAITING);
-    let (told, mut messages) = mpsc::channel::<Bytes>(WAITING);
-    session.listen(told);
-    let quiet = limits.keep_alive;
-    let house = Arc::clone(house);
-    let work = async move {
-        let ended = until(&house, &caller.verified);
-        let relayed = async {
-            while let Some(message) = messages.recv().await {
-                if sender.send(sse::event(&message, None)).await.is_err() {
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            _ = hear::run(&house, hearing, None, &sender, ended, quiet) => {}
-            () = relayed => {}
         }
         drop((place, caller));
     };

@@ -9,10 +9,11 @@ pub(crate) mod conversation;
 mod ended;
 mod facts;
 mod live;
+pub(crate) mod replay;
 
 pub use ended::{Ended, EndedError};
 pub(crate) use facts::{DECLARED_BYTES, Facts};
-pub(crate) use live::{Live, UnderWay};
+pub(crate) use live::{GET_STREAM, Live, UnderWay};
 
 use crate::config::Endpoint;
 use model::{Dice, Digest, Principal, Sealer, Timestamp};
@@ -30,19 +31,21 @@ pub(crate) struct Sessions {
     sealer: Arc<Sealer>,
     ended: Ended,
     bound: usize,
+    budget: Arc<replay::Budget>,
     table: Mutex<HashMap<Arc<str>, Arc<Live>>>,
 }
 
 impl Sessions {
     /// An empty table of at most `bound` sessions with mutable state.
     pub(crate) fn new(sealer: Arc<Sealer>, ended: Ended, bound: usize) -> Self {
-        Self { sealer, ended, bound, table: Mutex::new(HashMap::new()) }
+        let (budget, table) = (Arc::default(), Mutex::default());
+        Self { sealer, ended, bound, budget, table }
     }
 
     /// Seals the facts of a new session into its id.
     pub(crate) fn open(&self, facts: Facts, dice: &dyn Dice, now: Timestamp) -> Option<Arc<Live>> {
         let id: Arc<str> = self.sealer.seal(PURPOSE, &facts.encode(), dice).ok()?.into();
-        let live = Arc::new(Live::new(Arc::clone(&id), facts, now));
+        let live = Arc::new(Live::new(Arc::clone(&id), facts, &self.budget, now));
         self.insert(id, Arc::clone(&live), now);
         Some(live)
     }
@@ -63,7 +66,7 @@ impl Sessions {
                 let plain = self.sealer.open(PURPOSE, id).map_err(|_| UnknownSession)?;
                 let facts = Facts::decode(&plain).ok_or(UnknownSession)?;
                 let id: Arc<str> = id.into();
-                Arc::new(Live::new(id, facts, now))
+                Arc::new(Live::new(id, facts, &self.budget, now))
             }
         };
         // SECURITY: a stolen id is useless to another principal: `a_session_of_another_principal_is_unknown`.

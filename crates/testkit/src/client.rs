@@ -3,7 +3,7 @@
 mod reply;
 mod wire;
 
-pub use reply::{Reply, Stream};
+pub use reply::{Event, Reply, Stream};
 pub use wire::{Line, raw};
 
 use bytes::Bytes;

@@ -30,5 +30,6 @@ mod house {
     mod matrix;
     mod questions;
     mod reload;
+    mod resuming;
     mod sessions;
 }

@@ -4,6 +4,7 @@ use super::shows;
 use crate::catalog::{Change, Kind};
 use crate::config::Endpoint;
 use crate::house::House;
+use crate::session::Live;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use protocol::{Id, frame, meta, sse, view};
@@ -43,12 +44,41 @@ impl Hearing {
     }
 }
 
+/// Who is told of changes.
+pub(super) enum Told<'a> {
+    /// The listener of this subscription.
+    Subscription(&'a Id),
+    /// The GET stream of this session.
+    Session(&'a Live),
+}
+
+impl Told<'_> {
+    /// Says that a list changed. False when the client is gone.
+    async fn of(&self, kind: Kind, sender: &mpsc::Sender<Bytes>) -> bool {
+        match self {
+            Self::Subscription(id) => sender.send(sse::event(&changed(kind, Some(id)), None)).await.is_ok(),
+            Self::Session(session) => {
+                // What it has no room for it hears of with the next change.
+                session.tell(&changed(kind, None));
+                true
+            }
+        }
+    }
+}
+
+/// Tells a session that all of its lists may have changed while it did not hear.
+pub(super) fn may_have_changed(session: &Live) {
+    for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+        session.tell(&changed(kind, None));
+    }
+}
+
 /// Tells the listener of changes until its token ends, its client is gone, or the house drains. Says whether it
 /// was the drain.
 pub(super) async fn run(
     house: &House,
     mut hearing: Hearing,
-    subscription: Option<&Id>,
+    told: Told<'_>,
     sender: &mpsc::Sender<Bytes>,
     mut ended: BoxFuture<'static, ()>,
     quiet: Duration,
@@ -76,7 +106,7 @@ pub(super) async fn run(
             }
         };
         for kind in kinds.iter().filter(|kind| hearing.wants(**kind)) {
-            if sender.send(sse::event(&changed(*kind, subscription), None)).await.is_err() {
+            if !told.of(*kind, sender).await {
                 return false;
             }
         }

@@ -67,7 +67,7 @@ async fn deliver(
                 .as_ref()
                 .is_none_or(|params| inspect::answer(&house.state(), params.raw()).is_ok());
             if fits {
-                let told = session.tell(notification.bytes.clone());
+                let told = session.tell(&notification.bytes);
                 tracing::debug!(server = unsolicited.server.as_str(), told, "a server spoke unasked");
             }
         }
@@ -83,7 +83,7 @@ async fn deliver(
                 Err(_) => (None, None),
             };
             let told =
-                id.as_ref().is_some_and(|id| session.tell(frame::request(id, method, params.as_ref())));
+                id.as_ref().is_some_and(|id| session.tell(&frame::request(id, method, params.as_ref())));
             match id {
                 Some(_) if told => {
                     waiting.questions.insert(place, (request_id, unsolicited));

@@ -107,9 +107,7 @@ async fn answers(
         open.push((key, method));
         let params = bridge::question_to_session(request.object("params").as_ref(), || page_id(house));
         let name = method.map_or("unknown", Method::name);
-        if !flow.send(&frame::request(&id, name, params.as_ref())).await {
-            return Err(fault(ErrorKind::Cancelled, "the client's stream was gone when it was to be asked"));
-        }
+        flow.send(&frame::request(&id, name, params.as_ref())).await;
     }
     let limits = &call.state.config.limits;
     let quiet = limits.keep_alive;
@@ -133,7 +131,7 @@ async fn answers(
                     values.push((key, value));
                 }
             }
-            () = tokio::time::sleep(quiet) => flow.keep_alive().await,
+            () = tokio::time::sleep(quiet) => drop(flow.keep_alive().await),
         }
     }
     for (key, value) in &values {

@@ -7,6 +7,7 @@ use crate::parked::{self, Put};
 use crate::record;
 use crate::reply::{self, Reply};
 use crate::send::{self, Sent};
+use crate::session::replay::Replay;
 use crate::session::{Live, UnderWay};
 use crate::stop::Stop;
 use crate::trail::Stage;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use model::{Code, ErrorKind};
-use protocol::{Id, Notification, Request, Response, frame, sse};
+use protocol::{Id, Notification, Request, Response, Version, frame, sse};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -23,32 +24,43 @@ use tokio::sync::mpsc;
 const WAITING: usize = 16;
 
 /// Begins the stream. A stateless client's relay is driven by its own reader and ends with it; a session
-/// client's runs in a task that `notifications/cancelled` finds.
+/// client's runs in a task that `notifications/cancelled` finds, and its stream can be taken up again.
 pub(super) fn begin(
     house: &Arc<House>,
     sent: Sent,
     first: Option<Inbound>,
     under_way: Option<UnderWay>,
 ) -> Reply {
-    let (frames, reader) = mpsc::channel(WAITING);
     let house = Arc::clone(house);
-    let Some(under_way) = under_way else {
-        let work = run(house, sent, first, frames).boxed();
+    let (Some(under_way), Some(session)) = (under_way, sent.call.client.session.clone()) else {
+        let (frames, reader) = mpsc::channel(WAITING);
+        let work = run(house, sent, first, Frames::Direct(frames)).boxed();
         return reply::stream(Some(work), reader);
     };
+    let (replay, reader) = session.replays().begin(sent.call.client.version >= Version::V2025_11_25);
     let (handle, registration) = AbortHandle::new_pair();
     under_way.hand_over(handle);
-    let work = async move {
-        run(house, sent, first, frames).await;
+    tokio::spawn(async move {
+        // A stream that is cancelled ends like any other.
+        let work = run(house, sent, first, Frames::Kept(Arc::clone(&replay)));
+        let _ = Abortable::new(work, registration).await;
+        session.replays().end(&replay);
         drop(under_way);
-    };
-    tokio::spawn(Abortable::new(work, registration));
+    });
     reply::stream(None, reader)
+}
+
+/// Where the frames of a stream go.
+enum Frames {
+    /// To the client, as long as it is there.
+    Direct(mpsc::Sender<Bytes>),
+    /// To a client that may come back.
+    Kept(Arc<Replay>),
 }
 
 /// What has gone through a stream so far.
 pub(super) struct Flow {
-    frames: mpsc::Sender<Bytes>,
+    frames: Frames,
     streamed: usize,
     asked: Vec<Id>,
 }
@@ -64,20 +76,29 @@ impl Flow {
         self.asked.push(id.clone());
     }
 
-    /// Says that the stream is alive. A client that is gone is noticed by who sends it something.
-    pub(super) async fn keep_alive(&self) {
-        drop(self.frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await);
+    /// Says that the stream is alive. False when the client is gone for good.
+    pub(super) async fn keep_alive(&self) -> bool {
+        match &self.frames {
+            Frames::Direct(frames) => frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_ok(),
+            Frames::Kept(replay) => {
+                replay.keep_alive();
+                true
+            }
+        }
     }
 
-    /// Sends one message; waits while the client is slow. False when the client is gone.
-    pub(super) async fn send(&mut self, message: &[u8]) -> bool {
-        let event = sse::event(message, None);
-        self.streamed = self.streamed.saturating_add(event.len());
-        self.frames.send(event).await.is_ok()
+    /// Sends one message; waits while the client is slow.
+    pub(super) async fn send(&mut self, message: &[u8]) {
+        self.streamed = self.streamed.saturating_add(message.len());
+        match &self.frames {
+            // A client that is gone is noticed by its reader.
+            Frames::Direct(frames) => drop(frames.send(sse::event(message, None)).await),
+            Frames::Kept(replay) => replay.send(message).await,
+        }
     }
 }
 
-async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, frames: mpsc::Sender<Bytes>) {
+async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, frames: Frames) {
     let (answered, mut answers) = mpsc::channel(WAITING);
     let mut flow = Flow { frames, streamed: 0, asked: Vec::new() };
     let quiet = sent.call.state.config.limits.keep_alive;
@@ -100,7 +121,7 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
                 inbound = tokio::time::timeout(quiet, sent.exchange.next()) => match inbound {
                     Ok(inbound) => inbound,
                     Err(_) => {
-                        if flow.frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_err() && session.is_none() {
+                        if !flow.keep_alive().await {
                             return;
                         }
                         continue;

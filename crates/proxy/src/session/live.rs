@@ -1,6 +1,7 @@
 //! The mutable half of a session: it lives on this node and ends with it.
 
 use super::Facts;
+use super::replay::{Budget, Place, Replay, Replays};
 use crate::upstream::Inbox;
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
@@ -8,12 +9,9 @@ use model::{Digest, Timestamp};
 use protocol::meta::LogLevel;
 use protocol::{Id, Response};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
-
-/// One message on its way to the client's GET stream, as JSON-RPC bytes.
-pub(crate) type Outgoing = Bytes;
 
 /// A session and what is under way in it.
 pub(crate) struct Live {
@@ -22,13 +20,18 @@ pub(crate) struct Live {
     name: Arc<str>,
     facts: Facts,
     used: AtomicI64,
+    /// The GET stream; it has no number of its own.
+    stream: Replay,
+    /// The streams of calls.
+    replays: Arc<Replays>,
+    /// The revision of the catalog of which the client last heard on its GET stream.
+    heard: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     log_level: Option<LogLevel>,
-    stream: Option<mpsc::Sender<Outgoing>>,
     inbox: Option<Inbox>,
     asked: u64,
     questions: HashMap<Id, Question>,
@@ -48,14 +51,19 @@ pub(crate) struct UnderWay {
     id: Id,
 }
 
+/// The number of the GET stream in event ids.
+pub(crate) const GET_STREAM: u64 = 0;
 /// Questions of servers waiting for one client at a time.
 const QUESTIONS: usize = 64;
 
 impl Live {
-    pub(super) fn new(id: Arc<str>, facts: Facts, now: Timestamp) -> Self {
+    pub(super) fn new(id: Arc<str>, facts: Facts, budget: &Arc<Budget>, now: Timestamp) -> Self {
         let key = Digest::of_parts(&[&facts.owner.0, &facts.nonce]);
         let name = key.to_string().get(..32).unwrap_or_default().into();
-        Self { id, key, name, facts, used: AtomicI64::new(now.0), state: Mutex::default() }
+        let (used, state) = (AtomicI64::new(now.0), Mutex::default());
+        let stream = Replay::new(GET_STREAM, Arc::clone(budget));
+        let replays = Arc::new(Replays::new(Arc::clone(budget)));
+        Self { id, key, name, facts, used, stream, replays, heard: AtomicU64::new(0), state }
     }
 
     /// The sealed id.
@@ -94,19 +102,29 @@ impl Live {
         self.state().log_level = Some(level);
     }
 
-    /// Makes `stream` the session's GET stream; an earlier one ends.
-    pub(crate) fn listen(&self, stream: mpsc::Sender<Outgoing>) {
-        self.state().stream = Some(stream);
+    /// Hears the GET stream, from where the client was if that is still known; an earlier hearer ends.
+    pub(crate) fn listen(&self, place: Option<Place>) -> mpsc::Receiver<Bytes> {
+        let place = place.filter(|place| place.stream == GET_STREAM);
+        place.and_then(|place| self.stream.resume(place)).unwrap_or_else(|| self.stream.hear())
     }
 
     pub(crate) fn is_listening(&self) -> bool {
-        self.state().stream.as_ref().is_some_and(|stream| !stream.is_closed())
+        self.stream.is_heard()
     }
 
-    /// Sends a message on the GET stream. Says whether there was one with room.
-    pub(crate) fn tell(&self, message: Outgoing) -> bool {
-        let stream = self.state().stream.clone();
-        stream.is_some_and(|stream| stream.try_send(message).is_ok())
+    /// Sends a JSON-RPC message on the GET stream. Says whether there was one with room.
+    pub(crate) fn tell(&self, message: &[u8]) -> bool {
+        self.stream.push(message)
+    }
+
+    /// The client has heard of this revision of the catalog, or will on its open stream; the one before.
+    pub(crate) fn heard(&self, revision: u64) -> u64 {
+        self.heard.swap(revision, Ordering::Relaxed)
+    }
+
+    /// The streams of calls.
+    pub(crate) fn replays(&self) -> &Arc<Replays> {
+        &self.replays
     }
 
     /// Where this session's unsolicited messages go; `make` is asked once.
@@ -160,7 +178,8 @@ impl Live {
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.stream = None;
+        self.stream.end();
+        self.replays.close();
         state.inbox = None;
         state.questions.clear();
         for (_, task) in state.calls.drain() {

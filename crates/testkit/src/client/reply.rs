@@ -81,6 +81,15 @@ pub struct Stream {
     _connection: Connection,
 }
 
+/// One server-sent event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// Its data; empty in an event that only gives an id.
+    pub data: String,
+}
+
 /// A connection's task, which ends with it.
 pub(super) struct Connection(pub(super) tokio::task::JoinHandle<()>);
 
@@ -104,13 +113,26 @@ impl Stream {
 
     /// The next event's message; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Ok(message) = serde_json::from_str(&self.event().await?.data) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// The next event, also one without data; `None` at the end of the stream.
+    pub async fn event(&mut self) -> Option<Event> {
         soon("an event", async {
             loop {
                 if let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
                     let event: Vec<u8> = self.text.drain(..end + 2).collect();
-                    let found = String::from_utf8_lossy(&event).lines().find_map(data);
-                    if found.is_some() {
-                        return found;
+                    let event = String::from_utf8_lossy(&event);
+                    let field = |name: &str| {
+                        let value = event.lines().find_map(|line| line.strip_prefix(name));
+                        value.map(|value| value.trim_start().to_owned())
+                    };
+                    if let Some(data) = field("data:") {
+                        return Some(Event { id: field("id:"), data });
                     }
                     continue;
                 }

@@ -1,0 +1,97 @@
+//! What an older client hears by GET: the session's own stream, or the stream of a call that broke off (MCP 2025-11-25,
+//! basic/transports, listening for messages; resumability and redelivery).
+
+use super::hear::{self, Hearing, Told};
+use super::{WAITING, until};
+use crate::admit::Opening;
+use crate::house::House;
+use crate::record;
+use crate::reply::{self, Reply};
+use crate::session::{GET_STREAM, Live};
+use crate::stop::{Refusal, Stop};
+use futures_util::FutureExt as _;
+use model::{Code, ErrorKind};
+use protocol::view;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Opens the stream that is asked for. An earlier one of the same kind ends.
+pub(crate) async fn open(house: &Arc<House>, opening: Opening) -> Result<Reply, Stop> {
+    let Opening { trail, state, caller, session, last } = opening;
+    let limits = &state.config.limits;
+    let key = caller.verified.key;
+    let Some(place) = house.streams.enter(key, limits.streams, limits.streams_per_principal) else {
+        return Err(Stop::busy(trail));
+    };
+    // SECURITY: a stream is found in the caller's own session only: `a_stream_is_taken_up_by_its_own_session_only`.
+    let broken = last.filter(|last| last.stream != GET_STREAM);
+    let taken_up = match broken {
+        Some(last) => match session.replays().find(last).and_then(|replay| replay.resume(last)) {
+            Some(reader) => Some(reader),
+            None => return Err(Stop::refused(trail, gone())),
+        },
+        None => None,
+    };
+    let everything = view::Listen { tools: true, prompts: true, resources: true, uris: Vec::new() };
+    let hearing = Hearing::new(house, trail.endpoint.clone(), &everything);
+    record::local(house, trail, 0).await?;
+    let ended = until(house, &caller.verified);
+    if let Some(reader) = taken_up {
+        // The call itself ends with its token; this keeps the place until the reader has gone.
+        let work = async move {
+            ended.await;
+            drop((place, caller));
+        };
+        return Ok(reply::stream(Some(work.boxed()), reader));
+    }
+    let (sender, reader) = mpsc::channel(WAITING);
+    let mut events = session.listen(last);
+    let listening = Listening { house: Arc::clone(house), session };
+    if listening.has_missed() && last.is_some() {
+        hear::may_have_changed(&listening.session);
+    }
+    let quiet = limits.keep_alive;
+    let work = async move {
+        let relayed = async {
+            while let Some(event) = events.recv().await {
+                if sender.send(event).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let Listening { house, session } = &listening;
+        tokio::select! {
+            _ = hear::run(house, hearing, Told::Session(session), &sender, ended, quiet) => {}
+            () = relayed => {}
+        }
+        drop((place, caller));
+    };
+    Ok(reply::stream(Some(work.boxed()), reader))
+}
+
+/// A session's stream, until it ends or is dropped with its connection.
+struct Listening {
+    house: Arc<House>,
+    session: Arc<Live>,
+}
+
+impl Listening {
+    /// Whether the catalog has changed since the client last heard.
+    fn has_missed(&self) -> bool {
+        let revision = self.house.catalog.snapshot().revision;
+        self.session.heard(revision) != revision
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.session.heard(self.house.catalog.snapshot().revision);
+    }
+}
+
+fn gone() -> Refusal {
+    let message = "the stream cannot be taken up from there";
+    let refusal =
+        Refusal::new(ErrorKind::Invalid, Code::STREAM_GONE, protocol::reply::INVALID_PARAMS, message);
+    refusal.status(http::StatusCode::BAD_REQUEST)
+}
