@@ -2,6 +2,8 @@
 //! request state of ours that seals the server's own; the retry is authenticated and authorized anew, and what
 //! the state says must agree with it: caller, endpoint, method, target, arguments, time.
 
+pub(crate) mod keys;
+
 use crate::admit::{Call, clip};
 use crate::house::House;
 use crate::parked::Bay;
@@ -87,6 +89,9 @@ pub(crate) fn seal(
     let text = house.sealer.seal(PURPOSE, &plain, house.dice.as_ref()).ok()?;
     let mut edit = Edit::new();
     edit.set(&["requestState"], Raw::of_str(&text));
+    if let Some(questions) = keys::shown(&call.trail.endpoint, server, result) {
+        edit.set(&["inputRequests"], questions);
+    }
     Some(edit.apply(result))
 }
 

@@ -5,7 +5,7 @@ mod find;
 
 use crate::admit::Call;
 use crate::catalog::Item;
-use crate::continuation::{self, Leg};
+use crate::continuation::{self, Leg, keys};
 use crate::house::House;
 use crate::parked::Bay;
 use crate::stop::{Refusal, Stop};
@@ -136,7 +136,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 view.request_state,
             )?;
             let parked = leg.as_ref().and_then(|leg| leg.parked);
-            let sent = own(call, "name", &view.name, &item.name, leg);
+            let sent = own(call, &item.server, "name", &view.name, &item.name, leg);
             let impact = find::tool_impact(&item);
             Ok(Found {
                 server: item.server.clone(),
@@ -161,7 +161,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
                 view.request_state,
             )?;
             let parked = leg.as_ref().and_then(|leg| leg.parked);
-            let sent = own(call, "name", &view.name, &item.name, leg);
+            let sent = own(call, &item.server, "name", &view.name, &item.name, leg);
             let impact = place.default_impact(&item.server);
             Ok(Found {
                 server: item.server.clone(),
@@ -180,7 +180,7 @@ fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refus
             let arguments = Raw::of_value(&serde_json::json!({"uri": &*view.uri}));
             let leg = continuation::open(house, call, &server, &view.uri, &arguments, view.request_state)?;
             let parked = leg.as_ref().and_then(|leg| leg.parked);
-            let sent = own(call, "uri", &view.uri, &view.uri, leg);
+            let sent = own(call, &server, "uri", &view.uri, &view.uri, leg);
             let impact = place.default_impact(&server);
             let name = (&*view.uri).into();
             Ok(Found {
@@ -245,8 +245,15 @@ fn completion(place: &find::Place<'_>, call: &Call) -> Result<Found, Box<Refusal
     }
 }
 
-/// The params with the server's own name and request state.
-fn own(call: &Call, key: &str, shown: &str, name: &str, leg: Option<Leg>) -> Option<Members> {
+/// The params with the server's own name, request state and keys of answers.
+fn own(
+    call: &Call,
+    server: &ServerName,
+    key: &str,
+    shown: &str,
+    name: &str,
+    leg: Option<Leg>,
+) -> Option<Members> {
     let params = call.params.as_ref()?;
     if shown == name && leg.is_none() {
         return Some(params.clone());
@@ -254,6 +261,11 @@ fn own(call: &Call, key: &str, shown: &str, name: &str, leg: Option<Leg>) -> Opt
     let mut edit = Edit::new();
     if shown != name {
         edit.set(&[key], Raw::of_str(name));
+    }
+    if leg.is_some()
+        && let Some(answers) = keys::own(&call.trail.endpoint, server, params)
+    {
+        edit.set(&["inputResponses"], answers);
     }
     match leg {
         Some(Leg { state: Some(state), .. }) => drop(edit.set(&["requestState"], Raw::of_str(&state))),

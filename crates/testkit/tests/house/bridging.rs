@@ -403,3 +403,41 @@ async fn pages_that_an_older_server_wants_visited_are_asked_for() {
     assert_eq!((reply.status, reply.error_code()), (400, -32021), "{}", reply.text());
     assert_eq!(reply.error()["data"]["requiredCapabilities"], json!({"elicitation": {"url": {}}}));
 }
+
+#[tokio::test]
+async fn where_several_servers_are_shown_questions_bear_their_servers_names() {
+    let idp = FakeIdp::start(clock()).await;
+    let act = Act::Ask("elicitation/create".to_owned(), name_form());
+    let old = FakeUpstream::of(&[Era::Session]).await.with("ask", act.clone());
+    let new = FakeUpstream::of(&[Era::Stateless]).await.with("ask", act);
+    let gateway = Setup::trusting(&idp).server("old", &old).server("new", &new).start().await;
+    let shared = |user: &str| gateway.caller(&idp, user, "/mcp").capable_of(json!({"elicitation": {}}));
+    let answered = json!({"action": "accept", "content": {"name": "n"}});
+    for (tool, key) in [("old__ask", "old__question"), ("new__ask", "new__question-1")] {
+        let caller = shared("alice");
+        let first = caller.call(tool, json!({"text": "a"})).await.result();
+        let keys: Vec<_> = first["inputRequests"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, [key]);
+        let retry = async |key: &str, state: &Value| {
+            let params = json!({
+                "name": tool, "arguments": {"text": "a"}, "requestState": state, "inputResponses": {key: answered},
+            });
+            caller.ask("tools/call", params).await
+        };
+        // Another server's answer is no answer: it is asked again.
+        let again = retry("other__question", &first["requestState"]).await.result();
+        assert_eq!(again["inputRequests"].as_object().unwrap().keys().collect::<Vec<_>>(), [key], "{again}");
+        let last = retry(key, &again["requestState"]).await;
+        assert_eq!(serde_json::from_str::<Value>(&last.content()).unwrap(), answered, "{}", last.text());
+    }
+    // The server is asked under its own keys; an older client sees none.
+    let answers = new.calls().pop().unwrap()["params"]["inputResponses"].clone();
+    assert_eq!(answers, json!({"question-1": answered}));
+    let older = shared("bob").open().await;
+    let call = older.request("tools/call", json!({"name": "new__ask", "arguments": {"text": "a"}}));
+    let mut stream = older.stream(call).await;
+    let question = stream.next().await.unwrap();
+    assert_eq!(answer(&older, &question, answered.clone()).await, 202);
+    let last = stream.next().await.unwrap();
+    assert_eq!(last["result"]["content"][0]["text"].as_str(), Some(answered.to_string().as_str()));
+}
