@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod exit;
 mod generate;
+mod import;
 mod out;
 mod policy;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::Arguments),
     /// Checks a configuration, the policies and every file they refer to, without starting.
     Check(check::Arguments),
+    /// Takes over the servers of an MCP client's own file (mcp.json); shows what would change, `--apply` does it.
+    Import(import::Arguments),
     /// Checks, tests and explains policies.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments, &mut out),
+        Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),

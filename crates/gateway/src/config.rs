@@ -9,6 +9,7 @@ mod diagnose;
 mod egress;
 mod fault;
 mod file;
+mod insert;
 mod issuer;
 mod limits;
 mod listen;
@@ -21,6 +22,7 @@ mod shape;
 mod toolset;
 mod tree;
 mod units;
+mod yaml;
 
 pub use fault::{Fault, Refusal};
 pub use listen::Listen;
@@ -28,6 +30,10 @@ pub use log::{Format, Log};
 pub use record::Record;
 pub use reference::reference;
 pub use settings::Settings;
+
+pub(crate) use address::{WebAddress, is_loopback};
+pub(crate) use insert::InsertError;
+pub(crate) use yaml::Yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -80,7 +86,8 @@ pub(crate) fn data_dir(path: &Path) -> Result<PathBuf, ConfigError> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// Where a file's relative paths start.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -109,6 +116,20 @@ pub fn schema() -> serde_json::Value {
 /// Reads a length of time as the configuration writes it: `30s`.
 pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
     units::span(text)
+}
+
+/// A file as plain JSON, whatever its sections say. `None` if it is no YAML.
+pub(crate) fn document(text: &str) -> Option<serde_json::Value> {
+    let tree: tree::Tree = serde_saphyr::from_str_with_options(text, options()).ok()?;
+    Some(tree.to_json())
+}
+
+/// A file with more servers; nothing else in it changes.
+///
+/// # Errors
+/// [`InsertError`].
+pub(crate) fn with_servers(text: &str, added: &[(String, Yaml)]) -> Result<String, InsertError> {
+    insert::servers(text, added)
 }
 
 fn options() -> serde_saphyr::Options {

@@ -27,6 +27,7 @@ pub mod cli;
 mod demo;
 mod environment;
 mod errors;
+mod import;
 
 pub use compose::{Gateway, Options, StartError};
 pub use keys::KeysError;

@@ -2,6 +2,7 @@
 
 use crate::StartError;
 use crate::config::ConfigError;
+use crate::import::{ApplyError, PlanError, SourceError};
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,15 @@ pub(crate) enum Failure {
     /// A server could not be asked.
     #[error("{0}")]
     Server(String),
+    /// A client's file cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A configuration cannot take servers over.
+    #[error(transparent)]
+    Plan(PlanError),
+    /// What an import would do was not done.
+    #[error("failed to {0}")]
+    Apply(ApplyError),
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
@@ -32,13 +42,31 @@ pub(crate) enum Failure {
     Io(#[from] std::io::Error),
 }
 
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Config(error) => Self::Config(error),
+            other @ PlanError::Insert { .. } => Self::Plan(other),
+        }
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Refused(refusal) => Self::Config(ConfigError::Refused(refusal)),
+            other => Self::Apply(other),
+        }
+    }
+}
+
 impl Failure {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Found(_) | Self::Io(_) => 1,
+            Self::Found(_) | Self::Io(_) | Self::Source(_) | Self::Apply(_) => 1,
             Self::Usage(_) => USAGE,
-            Self::Config(_) | Self::Policy(_) => CONFIG,
+            Self::Config(_) | Self::Policy(_) | Self::Plan(_) => CONFIG,
             Self::Start(error) => code_of(error),
             Self::Record(_) => RECORD,
             Self::Server(_) => SERVER,

@@ -48,6 +48,11 @@ impl Check {
         self.faults.push(Fault::new(at.clone(), what, accepts));
     }
 
+    /// Notes that what is written rightly speaks of something that is not there.
+    pub(crate) fn absent(&mut self, at: &At, what: impl Into<String>, accepts: impl Into<String>) {
+        self.faults.push(Fault { absent: true, ..Fault::new(at.clone(), what, accepts) });
+    }
+
     /// Notes a fault with the name that was probably meant.
     pub(crate) fn unknown(&mut self, at: &At, what: impl Into<String>, name: &str, known: &[&str]) {
         self.faults.push(Fault::new(at.clone(), what, Fault::one_of(known)).meant(name, known));
@@ -63,7 +68,7 @@ impl Check {
     /// Notes a folder that is not there.
     pub(crate) fn folder(&mut self, path: &Path, at: &At) {
         if !path.is_dir() {
-            self.fault(
+            self.absent(
                 at,
                 format!("no folder {}", path.display()),
                 "a folder, from this file's own folder on",

@@ -16,6 +16,8 @@ pub struct Fault {
     pub(super) meant: Option<String>,
     /// The key itself should not be there; without it the rest can still be looked at.
     pub(super) surplus: bool,
+    /// What is written is right; what it speaks of is not there.
+    pub(super) absent: bool,
     pub(super) place: Option<Place>,
 }
 
@@ -44,6 +46,7 @@ impl Fault {
             accepts: accepts.into(),
             meant: None,
             surplus: false,
+            absent: false,
             place: None,
         }
     }
@@ -68,6 +71,16 @@ impl Fault {
     /// The place as a JSON pointer (RFC 6901).
     pub fn pointer(&self) -> String {
         self.at.pointer()
+    }
+
+    /// Whether only what the file speaks of is not there: an issuer, a folder, a secret.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
+    }
+
+    /// What would be accepted.
+    pub(crate) fn accepts(&self) -> &str {
+        &self.accepts
     }
 
     /// The line, from 1, if the fault is somewhere in the text.

@@ -3,7 +3,7 @@
 use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
 use super::units::Span;
-use broker::{Plan, Reference};
+use broker::{AttachError, Plan, Reference};
 use model::{Impact, Limits, ServerName};
 use net::egress::Rule;
 use proxy::{HttpServer, ImpactRules, ServerConfig, StdioServer, Transport};
@@ -164,8 +164,12 @@ impl ServerSection {
             }
         };
         // A missing secret is found now and not by the first caller.
-        if let Err(error) = broker::attach(&plan) {
-            check.fault(at, error.to_string(), "a secret that can be read");
+        match broker::attach(&plan) {
+            Ok(_) => {}
+            Err(error @ AttachError::Reference(_)) => {
+                check.absent(at, error.to_string(), "a secret that can be read");
+            }
+            Err(error) => check.fault(at, error.to_string(), "a secret that can be read"),
         }
         Some(ServerConfig { name, transport, impact: self.impact.rules(), timeout, plan: Arc::new(plan) })
     }

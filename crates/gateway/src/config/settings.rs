@@ -107,7 +107,7 @@ impl File {
             policy::Zone::utc()
         });
         if self.issuers.is_empty() && listen.anonymous.is_none() && !check.is_broken(&at("issuers")) {
-            check.fault(&at("issuers"), "nobody could sign in", "at least one issuer");
+            check.absent(&at("issuers"), "nobody could sign in", "at least one issuer");
         }
         let issuers = issuer::check(self.issuers, &at("issuers"), check);
         let limits = self.limits.check(&at("limits"), check);
@@ -115,7 +115,7 @@ impl File {
         let broken: Vec<String> = check.entries_broken(&at("servers"));
         let names: Vec<String> = self.servers.keys().cloned().chain(broken).collect();
         if names.is_empty() && !check.is_broken(&at("servers")) {
-            check.fault(&at("servers"), "a gateway to nothing", "at least one server");
+            check.absent(&at("servers"), "a gateway to nothing", "at least one server");
         }
         let servers =
             servers(self.servers, &Surroundings { base, limits: &limits, egress: egress.as_ref() }, check);
