@@ -23,6 +23,7 @@ mod house {
     mod full_disk;
     mod http_faults;
     mod identity;
+    mod importing;
     mod invisible;
     mod journeys;
     mod killed;

@@ -12,7 +12,7 @@ const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"to
 const TOOLS: &str = r#"{"resultType":"complete","tools":[{"name":"look","inputSchema":{"type":"object"}}]}"#;
 
 /// A shell script that is a server of one era. Its one tool says what `echo` would say of `look`.
-fn script(modern: bool, look: &str) -> String {
+pub(crate) fn script(modern: bool, look: &str) -> String {
     let (discover, initialize) = if modern {
         (format!("answer '{DISCOVERED}'"), "refuse -32022".to_owned())
     } else {
