@@ -132,7 +132,7 @@ impl Report<'_> {
     fn remarks(&self, row: &Row, out: &mut Out) -> Result<(), Failure> {
         let name = row.name.as_ref().map_or(row.from.as_str(), |name| name.as_str());
         if let Fate::Left(Left::Refused { why, fix }) = &row.fate {
-            out.line(format!("  {name}: left out: {why}; accepted: {fix}"))?;
+            out.line(format!("  {name}: left out: {why}; fix: {fix}"))?;
         }
         for note in &row.notes {
             out.line(format!("  {name}: {note}"))?;
@@ -162,7 +162,7 @@ impl Report<'_> {
 
     /// What a person does next.
     fn next(&self, done: &Applied) -> Vec<String> {
-        let config = self.arguments.file.config.display();
+        let config = typed(&self.arguments.file.config);
         let mut steps = Vec::new();
         if !self.arguments.apply {
             steps.push(format!(
@@ -212,7 +212,7 @@ impl Report<'_> {
                 };
                 let transport = (!row.transport.is_empty()).then_some(row.transport);
                 json!({"name": row.name, "from": row.from, "transport": transport, "result": result,
-                    "why": why, "accepts": fix, "warnings": row.notes})
+                    "why": why, "fix": fix, "warnings": row.notes})
             })
             .collect();
         let secrets: Vec<Value> = self
@@ -239,6 +239,15 @@ impl Report<'_> {
     }
 }
 
+/// A path as a person types it into a shell.
+fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// A secret's place, without the secret.
 struct Shown {
     place: String,
@@ -254,8 +263,8 @@ impl Shown {
         match (path, &self.asked) {
             (None, _) => "read from the gateway's environment",
             (Some(path), Some(_)) if !import::is_filled(path) => "to be filled in",
-            (Some(_), _) if is_there => "kept, 0600",
-            (Some(_), _) => "would be kept, 0600",
+            (Some(_), _) if is_there => "kept",
+            (Some(_), _) => "would be kept",
         }
         .to_owned()
     }

@@ -86,7 +86,7 @@ fn keep(
         Spelling::Unknown(what) => {
             return Err(Left::because(
                 format!("{variable} has ${{{what}}} in it, which only the client can fill in"),
-                "the value itself, or a reference that is all of it (after Bearer, in a header)",
+                "write the value itself, or a reference that is all of it (after Bearer, in a header)",
             ));
         }
         Spelling::Plain => {

@@ -16,11 +16,6 @@ pub(super) fn unwrapped(mut child: Child, notes: &mut Vec<String>) -> Result<Rea
     let arguments = child.args.split_off(at + 1);
     let (url, headers) = bridged(arguments, &child.env, notes)?;
     notes.push("without mcp-remote: the gateway speaks HTTP itself".to_owned());
-    if headers.is_empty() {
-        notes.push(
-            "mcp-remote lets its person sign in; the gateway does not: the server must do without, or take a header".to_owned(),
-        );
-    }
     Ok(Reach::Http { url, headers })
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::import::convert::Kept;
 use model::{Clock, Timestamp};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -331,6 +331,22 @@ fn a_configuration_that_changed_meanwhile_is_not_replaced() {
     let before = files(folder.path());
     assert!(matches!(apply(&plan, &Noon), Err(ApplyError::Changed { .. })));
     assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn what_root_writes_belongs_to_whom_the_configuration_belongs_to() {
+    let folder = house();
+    let config = folder.path().join("portunus.yaml");
+    if std::os::unix::fs::chown(&config, Some(4711), Some(4712)).is_err() {
+        // Only root can give files away, and only root needs to.
+        return;
+    }
+    let applied = apply(&planned(folder.path(), CLIENT), &Noon).unwrap();
+    let secrets = folder.path().join("secrets");
+    for path in [&config, &applied.backup.unwrap(), &secrets, &secrets.join("files.API_KEY")] {
+        let meta = std::fs::metadata(path).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (4711, 4712), "{}", path.display());
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn address(url: &Text) -> Result<WebAddress, Left> {
     if spelling(url) != Spelling::Plain {
         return Err(Left::because(
             "its address has a ${...} that only the client can fill in",
-            "the address itself",
+            "write the address itself",
         ));
     }
     // SECURITY: an address with a secret in it is not repeated, neither here nor in the configuration (test:
@@ -77,7 +77,7 @@ fn address(url: &Text) -> Result<WebAddress, Left> {
     WebAddress::parse(url.trim()).map_err(|why| {
         Left::because(
             format!("its address is {}", why.replace("not an", "no").replace("an address", "one")),
-            "an address such as https://tools.example.org/mcp",
+            "write an https or http address without user, query and fragment; a header may say the rest",
         )
     })
 }

@@ -109,13 +109,13 @@ fn written_out(of: &str, text: &str) -> Result<(), Left> {
     if let Some(what) = filled_in {
         return Err(Left::because(
             format!("{of} has ${{{what}}} in it, which only the client can fill in"),
-            "the value itself; a secret belongs under `env`, if the server reads it there",
+            "write the value itself; a secret belongs under `env`, if the server reads it there",
         ));
     }
     if text.starts_with("~/") {
         return Err(Left::because(
             format!("{of} begins with ~, which no shell expands here"),
-            "the whole path",
+            "write the whole path",
         ));
     }
     Ok(())
