@@ -56,10 +56,7 @@ async fn an_imported_file_is_served_with_its_secrets_once_policy_permits_it() {
     assert!(applied.status.success(), "{}", said(&applied));
     let report: Value = serde_json::from_slice(&applied.stdout).unwrap();
     assert_eq!((&report["applied"], &report["missing"]), (&json!(true), &json!([])));
-    assert_eq!(
-        std::fs::read_to_string(report["backup"].as_str().map(|name| path(name)).unwrap()).unwrap(),
-        old
-    );
+    assert_eq!(std::fs::read_to_string(path(report["backup"].as_str().unwrap())).unwrap(), old);
     assert_eq!(report["client"]["mcpServers"]["portunus"]["url"], format!("http://{address}/mcp"));
     assert_eq!(std::fs::read_to_string(path("mcp.json")).unwrap(), client.to_string());
 
