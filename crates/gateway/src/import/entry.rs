@@ -165,6 +165,12 @@ fn list(key: &str, value: Json) -> Result<Vec<Text>, Left> {
 fn pairs(key: &str, value: Json) -> Result<Pairs, Left> {
     let wrong = || Left::because(format!("`{key}` is no object of texts"), "an object of names and texts");
     let Json::Map(members) = value else { return Err(wrong()) };
+    if members.len() > PAIRS {
+        return Err(Left::because(format!("`{key}` holds more than {PAIRS} names"), "fewer"));
+    }
     let kept = members.into_iter().filter(|(_, value)| !matches!(value, Json::Null));
     kept.map(|(name, value)| Ok((name, value.into_scalar().ok_or_else(wrong)?))).collect()
 }
+
+/// How many headers or variables an entry may have.
+const PAIRS: usize = 256;

@@ -14,6 +14,14 @@ pub(super) fn unwrapped(mut child: Child, notes: &mut Vec<String>) -> Result<Rea
     }
     let Some(at) = bridge(&child) else { return Ok(Reach::Stdio(child)) };
     let arguments = child.args.split_off(at + 1);
+    let is_unused = |name: &&str| {
+        let spelled = format!("${{{name}}}");
+        !arguments.iter().any(|argument| argument.contains(&spelled))
+    };
+    let unused: Vec<&str> = child.env.iter().map(|(name, _)| name.as_str()).filter(is_unused).collect();
+    if !unused.is_empty() {
+        notes.push(format!("not taken over: {}, for mcp-remote", unused.join(", ")));
+    }
     let (url, headers) = bridged(arguments, &child.env, notes)?;
     notes.push("without mcp-remote: the gateway speaks HTTP itself".to_owned());
     Ok(Reach::Http { url, headers })
@@ -77,13 +85,17 @@ fn filled_in(value: &str, env: &Pairs) -> Text {
     let mut text = Text::new(value.to_owned());
     for (name, value) in env {
         let spelled = format!("${{{name}}}");
-        if text.contains(&spelled) {
+        let times = text.matches(&spelled).count();
+        // What grows beyond any header stays as it is spelled, and is refused for that.
+        if times > 0 && text.len() + times * value.len() <= HEADER_BYTES {
             text = Text::new(text.replace(&spelled, value));
         }
     }
     text
 }
 
+/// The longest value of a header that is filled in.
+const HEADER_BYTES: usize = 32 << 10;
 /// What stands between a package manager and the package it runs.
 const RUNNERS: &[&str] = &["dlx", "exec", "x", "run"];
 
@@ -99,6 +111,14 @@ mod tests {
             env: env.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect(),
             cwd: None,
         }
+    }
+
+    #[test]
+    fn what_fills_in_headers_is_bounded() {
+        let long = "x".repeat(20 << 10);
+        let spelled = "${A}".repeat(1000);
+        let env = [("A".to_owned(), Text::new(long))];
+        assert_eq!(filled_in(&spelled, &env.to_vec()).as_str(), spelled);
     }
 
     /// The address and headers, or the program and arguments.

@@ -123,6 +123,9 @@ pub(super) fn parse(mut text: Zeroizing<Vec<u8>>) -> Result<Source, String> {
     let Json::Map(entries) = servers else {
         return Err(format!("`{}` is no object", dialect.key()));
     };
+    if entries.len() > ENTRIES {
+        return Err(format!("more than {ENTRIES} servers"));
+    }
     Ok(Source { dialect, entries, inputs })
 }
 
@@ -152,6 +155,8 @@ fn descriptions(inputs: Json) -> BTreeMap<String, String> {
 
 /// How large a client's file may be: one of Claude Code holds more than servers.
 const SOURCE_BYTES: u64 = 8 << 20;
+/// How many servers a client's file may name.
+const ENTRIES: usize = 1000;
 const ACCEPTED: &str = "a JSON file with `mcpServers` or `servers`, as a client keeps it (comments allowed)";
 
 #[cfg(test)]
@@ -177,6 +182,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_why_and_where() {
+        let many: Vec<String> = (0..1001).map(|n| format!("\"{n}\": {{}}")).collect();
+        let many = format!("{{\"mcpServers\": {{{}}}}}", many.join(","));
         let deep = format!("{{\"mcpServers\": {}", "[".repeat(100_000));
         for (text, said) in [
             ("", "an empty file"),
@@ -197,6 +204,7 @@ mod tests {
             ("{\"mcpServers\": {}, \"servers\": {}}", "both"),
             ("{\"mcpServers\": {\"a\": \"\u{1}\"}}", "control character"),
             (&deep, "recursion limit"),
+            (&many, "more than 1000 servers"),
         ] {
             let found = parsed(text).err().unwrap_or_else(|| panic!("read: {text}"));
             assert!(found.contains(said), "{found}");
