@@ -59,6 +59,8 @@ async fn an_imported_file_is_served_with_its_secrets_once_policy_permits_it() {
     assert_eq!(std::fs::read_to_string(path(report["backup"].as_str().unwrap())).unwrap(), old);
     assert_eq!(report["client"]["mcpServers"]["portunus"]["url"], format!("http://{address}/mcp"));
     assert_eq!(std::fs::read_to_string(path("mcp.json")).unwrap(), client.to_string());
+    let written = std::fs::read_to_string(path("portunus.yaml")).unwrap();
+    assert!(!written.contains("CANARY") && written.starts_with("# Ours."), "{written}");
 
     let checked = Command::new(portunus()).current_dir(folder.path()).arg("check").output().unwrap();
     assert!(checked.status.success(), "{}", said(&checked));
