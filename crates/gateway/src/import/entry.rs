@@ -69,7 +69,6 @@ pub(super) fn read(entry: Json) -> Result<Draft, Left> {
             remote::unwrapped(child, &mut notes)?
         }
         (Transport::Http, _, Some(url)) => Reach::Http { url, headers: fields.headers },
-        (Transport::Sse, ..) => return Err(sse()),
         (Transport::Stdio, None, _) => {
             return Err(Left::because("`command` is missing", "the program to run"));
         }
@@ -78,19 +77,11 @@ pub(super) fn read(entry: Json) -> Result<Draft, Left> {
     Ok(Draft { reach, notes })
 }
 
-/// Servers of the older HTTP+SSE transport: here is where they join when the configuration can say so.
-pub(super) fn sse() -> Left {
-    Left::because(
-        "it speaks the older HTTP+SSE transport, which this gateway does not",
-        "if the server has a streamable HTTP address too (often /mcp instead of /sse), use that with `\"type\": \"http\"`",
-    )
-}
-
 #[derive(Clone, Copy)]
 enum Transport {
     Stdio,
+    /// Streamable HTTP or HTTP+SSE: the gateway finds out which.
     Http,
-    Sse,
 }
 
 #[derive(Default)]
@@ -135,14 +126,12 @@ impl Fields {
         });
         match (kind.as_deref(), &self.command, &self.url) {
             (Some("stdio" | "local"), ..) => Ok(Transport::Stdio),
-            (Some("http" | "streamablehttp" | "remote"), ..) => Ok(Transport::Http),
-            (Some("sse"), ..) => Ok(Transport::Sse),
-            (Some(_), ..) => Err(Left::because("an unknown `type`", "stdio, http, streamable-http")),
+            (Some("http" | "streamablehttp" | "remote" | "sse"), ..) => Ok(Transport::Http),
+            (Some(_), ..) => Err(Left::because("an unknown `type`", "stdio, http, streamable-http, sse")),
             (None, Some(_), Some(_)) => {
                 Err(Left::because("both `command` and an address", "one of them, or a `type`"))
             }
             (None, Some(_), None) => Ok(Transport::Stdio),
-            (None, None, Some(url)) if url.trim_end_matches('/').ends_with("/sse") => Ok(Transport::Sse),
             (None, None, Some(_)) => Ok(Transport::Http),
             (None, None, None) => Err(Left::because("neither `command` nor `url`", "one of them")),
         }

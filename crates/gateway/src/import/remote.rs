@@ -1,7 +1,7 @@
 //! Wrappers that clients need and the gateway does not: `npx mcp-remote <url>`, which carries stdio to HTTP, and
 //! `cmd /c`, which starts scripts on Windows.
 
-use super::entry::{Child, Left, Pairs, Reach, sse};
+use super::entry::{Child, Left, Pairs, Reach};
 use super::json::Text;
 
 /// The child itself, or the server it would have carried messages to.
@@ -53,12 +53,8 @@ fn bridged(arguments: Vec<Text>, env: &Pairs, notes: &mut Vec<String>) -> Result
                 })?;
                 headers.push((name.trim().to_owned(), filled_in(value.trim(), env)));
             }
-            "--transport" => {
-                let kind = arguments.next().unwrap_or_default();
-                if kind.starts_with("sse") {
-                    return Err(sse());
-                }
-            }
+            // The gateway finds out which transport it is.
+            "--transport" => drop(arguments.next()),
             "--allow-http" | "--debug" | "--silent" | "--enable-proxy" => {}
             flag if flag.starts_with("--") => {
                 let name: String =
@@ -74,9 +70,6 @@ fn bridged(arguments: Vec<Text>, env: &Pairs, notes: &mut Vec<String>) -> Result
     }
     let url =
         url.ok_or_else(|| Left::because("mcp-remote without an address", "the server's address after it"))?;
-    if url.trim_end_matches('/').ends_with("/sse") {
-        return Err(sse());
-    }
     Ok((url, headers))
 }
 
@@ -166,15 +159,9 @@ mod tests {
             ),
             (
                 "npx",
-                &["mcp-remote", url, "--transport", "sse-only"],
+                &["mcp-remote", "https://a.example.org/sse", "--transport", "sse-only"],
                 &[],
-                "it speaks the older HTTP+SSE transport, which this gateway does not".to_owned(),
-            ),
-            (
-                "npx",
-                &["mcp-remote", "https://a.example.org/sse"],
-                &[],
-                "it speaks the older HTTP+SSE transport, which this gateway does not".to_owned(),
+                "https://a.example.org/sse".to_owned(),
             ),
             ("npx", &["mcp-remote"], &[], "mcp-remote without an address".to_owned()),
             (

@@ -77,6 +77,10 @@ fn http_entries_become_addresses_with_references() {
             "    http:\n      url: https://a.example.org/mcp\n      headers:\n        X-Key: { from_env: A_KEY }\n        Authorization: { prefix: \"Bearer \", from_file: secrets/new.Authorization }",
         ),
         (
+            r#"{"type": "sse", "url": "https://a.example.org/sse"}"#,
+            "    http: { url: https://a.example.org/sse }\n# no credential: if the client signs a person in there, the gateway cannot do that yet",
+        ),
+        (
             r#"{"type": "streamable-http", "serverUrl": "http://127.0.0.1:8080/mcp"}"#,
             "    http: { url: http://127.0.0.1:8080/mcp, allow_loopback: true }\n# allow_loopback: its address is on this machine",
         ),
@@ -157,8 +161,6 @@ fn what_cannot_be_taken_over_says_why() {
         (r#"{"type": "ws", "url": "wss://a.example.org/"}"#, "an unknown `type`"),
         (r#"{"type": "stdio"}"#, "`command` is missing"),
         (r#"{"type": "http"}"#, "`url` is missing"),
-        (r#"{"type": "sse", "url": "https://a.example.org/x"}"#, "it speaks the older HTTP+SSE transport"),
-        (r#"{"url": "https://a.example.org/sse"}"#, "it speaks the older HTTP+SSE transport"),
         (r#"{"url": "ftp://a.example.org/"}"#, "its address is"),
         (r#"{"url": "https://a.example.org/mcp?x=1"}"#, "its address is"),
         (r#"{"url": "http://169.254.169.254/"}"#, "its address is one that is never dialled"),
