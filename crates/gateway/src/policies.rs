@@ -17,16 +17,18 @@ pub struct PoliciesError {
     source: std::io::Error,
 }
 
-/// The `.cedar` files of a folder, sorted by name, behind the shipped policy of the gateway's own identity; a
-/// file `service.cedar` of the folder takes its place. An empty folder is allowed: nothing is permitted then.
+/// The `.cedar` files of a folder, sorted by name, behind the shipped policies; a file of the same name takes the place of
+/// one. An empty folder is allowed: no call is permitted then.
 ///
 /// # Errors
 /// [`PoliciesError`] when the folder or a file cannot be read.
 pub(crate) fn read(folder: &Path) -> Result<Vec<PolicyFile>, PoliciesError> {
     let mut files = Vec::new();
     let paths = paths(folder, &["cedar"])?;
-    if !paths.iter().any(|path| path.file_name().is_some_and(|name| name == SERVICE)) {
-        files.push(PolicyFile { name: format!("(shipped) {SERVICE}"), text: SERVICE_TEXT.to_owned() });
+    for (shipped, text) in SHIPPED {
+        if !paths.iter().any(|path| path.file_name().is_some_and(|name| name == shipped)) {
+            files.push(PolicyFile { name: format!("(shipped) {shipped}"), text: text.to_owned() });
+        }
     }
     for path in paths {
         let text =
@@ -36,9 +38,11 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<PolicyFile>, PoliciesError> {
     Ok(files)
 }
 
-/// The gateway's own identity may ask servers what they have (invariant 11).
-const SERVICE: &str = "service.cedar";
-const SERVICE_TEXT: &str = include_str!("../../../policies/service.cedar");
+/// The gateway's own identity may ask servers what they have (invariant 11); servers may ask what clients answer.
+const SHIPPED: [(&str, &str); 2] = [
+    ("asking.cedar", include_str!("../../../policies/asking.cedar")),
+    ("service.cedar", include_str!("../../../policies/service.cedar")),
+];
 
 /// The tables of expectations of a folder, sorted by name; none if it has no `tests`.
 ///

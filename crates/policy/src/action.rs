@@ -24,6 +24,42 @@ pub enum ActionName<'a> {
     /// Listing what a server has, and its `initialize` or `server/discover`: `Action::"discover:<server>"`.
     /// The arguments are `{}`.
     Discover(&'a ServerName),
+    /// What a server asks its caller in the middle of a call: `Action::"ask:<server>/<question>"`. The arguments are
+    /// `{}`.
+    Ask(&'a ServerName, Question),
+}
+
+/// What a server may ask its caller (MCP, client features).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// `elicitation/create`: to fill in a form, to visit a page.
+    Elicitation,
+    /// `sampling/createMessage`: to let the caller's own model answer.
+    Sampling,
+    /// `roots/list`: which folders it works in.
+    Roots,
+}
+
+impl Question {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Elicitation, Self::Sampling, Self::Roots];
+
+    /// The client capability that announces it, which is its name in policies too.
+    pub const fn capability(self) -> &'static str {
+        match self {
+            Self::Elicitation => "elicitation",
+            Self::Sampling => "sampling",
+            Self::Roots => "roots",
+        }
+    }
+
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Elicitation => "elicitation/create",
+            Self::Sampling => "sampling/createMessage",
+            Self::Roots => "roots/list",
+        }
+    }
 }
 
 impl ActionName<'_> {
@@ -34,6 +70,7 @@ impl ActionName<'_> {
             Self::Prompt(server, prompt) => format!("prompt:{server}/{prompt}"),
             Self::Resource(server) => format!("resource:{server}"),
             Self::Discover(server) => format!("discover:{server}"),
+            Self::Ask(server, question) => format!("ask:{server}/{}", question.capability()),
         }
     }
 
@@ -43,23 +80,28 @@ impl ActionName<'_> {
             Self::Tool(server, _)
             | Self::Prompt(server, _)
             | Self::Resource(server)
-            | Self::Discover(server) => server,
+            | Self::Discover(server)
+            | Self::Ask(server, _) => server,
         }
     }
 
-    /// The groups the action is in: its method, its server save for discovery, its impact class if it has one.
+    /// The groups the action is in: its method, its server if it does something there, its impact class if it has one.
     pub(crate) fn groups(&self, impact: Option<Impact>) -> Vec<String> {
         let method = match self {
             Self::Tool(..) => "tools/call",
             Self::Prompt(..) => "prompts/get",
             Self::Resource(_) => "resources/read",
             Self::Discover(_) => "server/discover",
+            Self::Ask(_, question) => question.method(),
         };
         let mut groups = vec![format!("method:{method}")];
-        // Asking a server what it has is the gateway's own business: a policy for the server's tools may read
-        // arguments that no discovery has.
-        if !matches!(self, Self::Discover(_)) {
-            groups.push(format!("server:{}", self.server()));
+        match self {
+            Self::Tool(server, _) | Self::Prompt(server, _) | Self::Resource(server) => {
+                groups.push(format!("server:{server}"));
+            }
+            // A policy for the server's tools may read arguments that these do not have.
+            Self::Discover(_) => {}
+            Self::Ask(server, _) => groups.push(format!("ask:{server}")),
         }
         groups.extend(impact.map(|impact| format!("impact:{}", impact.as_str())));
         groups

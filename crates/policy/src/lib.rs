@@ -30,7 +30,7 @@ mod table;
 mod tests;
 mod validate;
 
-pub use action::{Action, ActionName};
+pub use action::{Action, ActionName, Question};
 pub use decide::{Decision, Denial, DenyReason};
 pub use environment::{Environment, Plan, Zone, ZoneError};
 pub use explain::{Clause, Explanation, Trial, Verdict};

@@ -158,6 +158,9 @@ impl Revision {
             ActionName::Prompt(_, prompt) => server.prompts.get(*prompt),
             ActionName::Resource(_) => server.resource.as_ref(),
             ActionName::Discover(_) => server.discover.as_ref(),
+            ActionName::Ask(_, question) => {
+                server.asks.iter().find(|(asks, _)| asks == question).map(|(_, action)| action)
+            }
         }
         .cloned()
     }

@@ -1,6 +1,6 @@
 //! One server's actions within a revision.
 
-use crate::action::{Action, ActionName, Kind, Slice, serial, uid};
+use crate::action::{Action, ActionName, Kind, Question, Slice, serial, uid};
 use crate::rule::Rule;
 use crate::rules::Rules;
 use crate::schema::{Arguments, Field, Record, Type, arguments_of};
@@ -20,6 +20,7 @@ pub(crate) struct ServerActions {
     pub(crate) prompts: HashMap<Box<str>, Action>,
     pub(crate) resource: Option<Action>,
     pub(crate) discover: Option<Action>,
+    pub(crate) asks: Vec<(Question, Action)>,
     pub(crate) partly_typed: Vec<PartlyTyped>,
     pub(crate) withheld: Vec<Withheld>,
     /// Each policy that does not validate against an action, the action's id, and the fault.
@@ -46,6 +47,7 @@ impl ServerActions {
             prompts: HashMap::new(),
             resource: None,
             discover: None,
+            asks: Vec::new(),
             partly_typed: Vec::new(),
             withheld: Vec::new(),
             failures: Vec::new(),
@@ -71,6 +73,7 @@ impl ServerActions {
                 ActionName::Prompt(_, name) => _ = this.prompts.insert(name.into(), action),
                 ActionName::Resource(_) => this.resource = Some(action),
                 ActionName::Discover(_) => this.discover = Some(action),
+                ActionName::Ask(_, question) => this.asks.push((question, action)),
             }
         }
         this
@@ -98,7 +101,8 @@ impl ServerActions {
     }
 
     pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
-        self.tools.values().chain(self.prompts.values()).chain(&self.resource).chain(&self.discover)
+        let items = self.tools.values().chain(self.prompts.values());
+        items.chain(&self.resource).chain(&self.discover).chain(self.asks.iter().map(|(_, action)| action))
     }
 }
 
@@ -146,6 +150,10 @@ fn drafts<'a>(
         Draft::new(rules, ActionName::Discover(server), None, Record::new()),
         Draft::new(rules, ActionName::Resource(server), None, uri),
     ];
+    drafts.extend(
+        Question::ALL
+            .map(|question| Draft::new(rules, ActionName::Ask(server, question), None, Record::new())),
+    );
     let mut seen: HashSet<(bool, &str)> = HashSet::new();
     for shape in shapes.iter().filter(|shape| shape.server() == server) {
         match shape {

@@ -37,8 +37,8 @@ pub enum Shape {
     Tool(Arc<ToolShape>),
     /// `Action::"prompt:<server>/<prompt>"`.
     Prompt(Arc<PromptShape>),
-    /// A configured server: `Action::"resource:<server>"` for reading and subscribing to its resources, and
-    /// `Action::"discover:<server>"` for asking it what it has.
+    /// A configured server: `Action::"resource:<server>"` for reading and subscribing to its resources,
+    /// `Action::"discover:<server>"` for asking it what it has, and `Action::"ask:<server>/<question>"` for what it asks.
     Server(ServerName),
 }
 

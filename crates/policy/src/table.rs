@@ -1,6 +1,6 @@
 //! Tables of examples beside the policies: what `portunus policy test` runs. Reading YAML is the caller's.
 
-use crate::{ActionName, Decision, Environment, Plan, Revision, Subject};
+use crate::{ActionName, Decision, Environment, Plan, Question, Revision, Subject};
 use model::{Principal, ServerName, Timestamp};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,8 +35,8 @@ pub struct Row {
     pub name: String,
     /// Who calls.
     pub principal: Option<TablePrincipal>,
-    /// The action's id: `<server>/<tool>`, `prompt:<server>/<prompt>`, `resource:<server>` or
-    /// `discover:<server>`.
+    /// The action's id: `<server>/<tool>`, `prompt:<server>/<prompt>`, `resource:<server>`,
+    /// `discover:<server>` or `ask:<server>/<question>`.
     pub action: String,
     /// The arguments; `{}` if left out.
     pub arguments: Option<serde_json::Value>,
@@ -195,6 +195,11 @@ fn action(id: &str, revision: &Revision) -> Result<crate::Action, String> {
         Some(("prompt", rest)) => {
             let (name, prompt) = rest.split_once('/').ok_or_else(unknown)?;
             revision.action(&ActionName::Prompt(&server(name)?, prompt))
+        }
+        Some(("ask", rest)) => {
+            let (name, asked) = rest.split_once('/').ok_or_else(unknown)?;
+            let question = Question::ALL.into_iter().find(|question| question.capability() == asked);
+            revision.action(&ActionName::Ask(&server(name)?, question.ok_or_else(unknown)?))
         }
         _ => {
             let (name, tool) = id.split_once('/').ok_or_else(unknown)?;

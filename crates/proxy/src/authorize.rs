@@ -1,5 +1,7 @@
 //! Policy decides. Nothing is permitted by default, and an error is a denial.
 
+mod asking;
+
 use crate::house::House;
 use crate::resolve::{Named, Target};
 use crate::stop::{Denied, Refusal, Stop, Why};
@@ -44,7 +46,10 @@ pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Sto
     trail.decision = Some(Arc::clone(&decision));
     trail.mark(house, Stage::Authorize);
     match &*decision {
-        Decision::Permit { .. } => Ok(Permit { judged: target.arguments.clone(), target }),
+        Decision::Permit { .. } => {
+            asking::narrow(house, &rules, &subject, &mut target);
+            Ok(Permit { judged: target.arguments.clone(), target })
+        }
         Decision::Deny(denial) if rules.revision.listable(&subject, &action) => {
             let why = if denial.obligations.is_empty() {
                 Why::Denied(Denied { message: words(&denial.reason), reason: reason(&denial.reason) })

@@ -74,8 +74,8 @@ async fn deliver(
         Message::Request(request) => {
             let request_id = request.id.clone();
             let (server, method) = (&unsolicited.server, request.method.as_str());
-            let capabilities = &session.facts().capabilities;
-            let fit = question::fit(&house.state(), server, capabilities, method, request.params.as_ref());
+            let capabilities = session.answered(server);
+            let fit = question::fit(&house.state(), server, &capabilities, method, request.params.as_ref());
             waiting.asked += 1;
             let place = Id::Number(waiting.asked);
             let (id, params) = match fit {

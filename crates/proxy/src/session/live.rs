@@ -5,9 +5,9 @@ use super::replay::{Budget, Place, Replay, Replays};
 use crate::upstream::Inbox;
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
-use model::{Digest, Timestamp};
+use model::{Digest, ServerName, Timestamp};
 use protocol::meta::LogLevel;
-use protocol::{Id, Response};
+use protocol::{Id, Raw, Response};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ pub(crate) struct Live {
 struct State {
     log_level: Option<LogLevel>,
     inbox: Option<Inbox>,
+    /// What the client answers each server, as policy narrowed it for the last call there.
+    answers: HashMap<ServerName, Raw>,
     asked: u64,
     questions: HashMap<Id, Question>,
     calls: HashMap<Id, AbortHandle>,
@@ -131,6 +133,19 @@ impl Live {
     pub(crate) fn inbox(&self, make: impl FnOnce() -> Inbox) -> Inbox {
         let mut state = self.state();
         state.inbox.get_or_insert_with(make).clone()
+    }
+
+    /// The client answers this server so much, from now on.
+    pub(crate) fn answers(&self, server: &ServerName, capabilities: &Raw) {
+        let mut state = self.state();
+        if state.answers.get(server).is_none_or(|known| known.as_bytes() != capabilities.as_bytes()) {
+            state.answers.insert(server.clone(), capabilities.clone());
+        }
+    }
+
+    /// What the client answers a server: nothing, where no call of this session went.
+    pub(crate) fn answered(&self, server: &ServerName) -> Raw {
+        self.state().answers.get(server).cloned().unwrap_or_else(Raw::empty_object)
     }
 
     /// Gives a server's question an id of our own; its answer goes to `relay`. Nothing when too many wait.

@@ -5,7 +5,7 @@ use model::FixedClock;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{Act, Caller, Reply, clock};
+use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Reply, Setup, Stream, clock};
 
 /// A server that asks before it acts, and keeps its own state with the client.
 async fn asking() -> Bed {
@@ -100,4 +100,65 @@ async fn a_question_that_the_caller_did_not_declare_does_not_reach_it() {
     let reply = caller.call("ask", json!({"text": "a"})).await;
     assert_eq!(code(&reply), "PTN-4002", "{}", reply.text());
     assert!(!reply.text().contains("sure?"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn policy_narrows_what_a_server_may_ask() {
+    let sampling = Act::Ask("sampling/createMessage".to_owned(), json!({"messages": [], "maxTokens": 1}));
+    for server in [Era::Session, Era::Stateless] {
+        let idp = FakeIdp::start(clock()).await;
+        let up = FakeUpstream::of(&[server]).await.with("ask", sampling.clone());
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        gateway.write_policy(
+            "asking-less",
+            "@id(\"less\") forbid (principal, action == Action::\"ask:up/sampling\", resource) when { principal.user == \"mallory\" };",
+        );
+        gateway.reload().await.unwrap();
+        let bed = Bed { idp, up, gateway };
+        for client in [Era::Session, Era::Stateless] {
+            for (user, asked) in [("alice", true), ("mallory", false)] {
+                let everything = json!({"elicitation": {}, "sampling": {}, "roots": {}});
+                let caller = bed.caller(user).capable_of(everything.clone());
+                let caller = if client == Era::Session { caller.open().await } else { caller };
+                let call = caller.request("tools/call", json!({"name": "ask", "arguments": {"text": user}}));
+                let first = first_of(caller.stream(call).await).await;
+                let puts = first.to_string().contains("sampling/createMessage");
+                assert_eq!(puts, asked, "{client:?} at {server:?}, {user}: {first}");
+                let told = told(&bed, server, user);
+                let mut narrowed = everything;
+                if !asked {
+                    narrowed.as_object_mut().unwrap().remove("sampling");
+                }
+                assert_eq!(told, narrowed, "{client:?} at {server:?}, {user}");
+            }
+        }
+        let events = bed.gateway.record().into_iter().filter(|found| found.leaf["kind"] == "event");
+        let told = events.filter(|event| event.leaf["name"] == "ask:up/sampling").count();
+        assert_eq!(told, 1, "once for a caller");
+    }
+}
+
+/// The first message of an answer, whole or a stream.
+async fn first_of(mut stream: Stream) -> Value {
+    if stream.headers["content-type"] == "text/event-stream" {
+        return stream.next().await.unwrap();
+    }
+    stream.whole().await.json()
+}
+
+/// The capabilities that the server was last told of.
+fn told(bed: &Bed, server: Era, user: &str) -> Value {
+    let bodies =
+        bed.up.seen().into_iter().filter_map(|seen| serde_json::from_slice::<Value>(&seen.body).ok());
+    match server {
+        Era::Stateless => {
+            let calls = bodies.filter(|body| body["params"]["arguments"]["text"] == user);
+            let last = calls.last().unwrap();
+            last["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"].clone()
+        }
+        Era::Session => {
+            let opened = bodies.filter(|body| body["method"] == "initialize").last().unwrap();
+            opened["params"]["capabilities"].clone()
+        }
+    }
 }
