@@ -4,7 +4,7 @@ mod reply;
 mod wire;
 
 pub use reply::{Event, Reply, Stream};
-pub use wire::{Line, raw};
+pub use wire::{Kept, Line, raw};
 
 use bytes::Bytes;
 use http::{Method, Request, header};
@@ -173,6 +173,11 @@ impl Caller {
     /// Sends a request and returns once the head of its answer has come. Dropping the stream disconnects.
     pub async fn stream(&self, request: Request<Bytes>) -> Stream {
         soon("the head of an answer", wire::send(self.address, request)).await
+    }
+
+    /// A connection to the gateway that is used again and again.
+    pub async fn connection(&self) -> Kept {
+        Kept::open(self.address).await
     }
 
     /// Sends a request on a connection that closes when the line is dropped, without waiting for an answer.

@@ -21,7 +21,7 @@ mod patience;
 mod upstream;
 
 pub use address::free_address;
-pub use client::{Caller, Era, Event, Line, Reply, Stream, raw};
+pub use client::{Caller, Era, Event, Kept, Line, Reply, Stream, raw};
 pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};
 pub use idp::{FakeIdp, Key, Token};
 pub use patience::{eventually, soon};

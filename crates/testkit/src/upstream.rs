@@ -9,8 +9,9 @@ pub use act::Act;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -21,8 +22,9 @@ use crate::patience::eventually;
 /// A running server; gone when dropped.
 pub struct FakeUpstream {
     url: String,
+    address: SocketAddr,
     house: Arc<House>,
-    serving: tokio::task::JoinHandle<()>,
+    serving: Mutex<tokio::task::JoinHandle<()>>,
 }
 
 /// One request as the server received it.
@@ -45,7 +47,12 @@ pub(crate) struct House {
     askable: Mutex<Vec<String>>,
     acts: Mutex<HashMap<String, Act>>,
     seen: Mutex<Vec<Seen>>,
-    sessions: AtomicUsize,
+    forgets: AtomicBool,
+    /// Open streams of what is new.
+    streams: AtomicUsize,
+    /// Sessions begun, and those that have not ended.
+    begun: AtomicUsize,
+    sessions: Mutex<HashSet<String>>,
     abandoned: AtomicUsize,
     held: AtomicUsize,
     gate: watch::Sender<bool>,
@@ -64,7 +71,8 @@ impl FakeUpstream {
     /// A server of these eras.
     pub async fn of(eras: &[Era]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}/mcp");
         let house = Arc::new(House {
             eras: eras.to_vec(),
             tools: Mutex::new(vec![tool("echo"), tool("write")]),
@@ -72,15 +80,43 @@ impl FakeUpstream {
             askable: Mutex::default(),
             acts: Mutex::new(HashMap::new()),
             seen: Mutex::new(Vec::new()),
-            sessions: AtomicUsize::new(0),
+            forgets: AtomicBool::new(false),
+            streams: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            sessions: Mutex::default(),
             abandoned: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             gate: watch::Sender::new(false),
             news: broadcast::Sender::new(64),
             answers: broadcast::Sender::new(64),
         });
-        let serving = tokio::spawn(serve::serve(listener, Arc::clone(&house)));
-        Self { url, house, serving }
+        let serving = Mutex::new(tokio::spawn(serve::serve(listener, Arc::clone(&house))));
+        Self { url, address, house, serving }
+    }
+
+    /// Ends every connection, forgets every session, and serves again at the same address.
+    pub async fn restart(&self) {
+        self.serving.lock().unwrap().abort();
+        self.house.sessions.lock().unwrap().clear();
+        self.house.askable.lock().unwrap().clear();
+        let listener =
+            eventually("the address to be free", async || TcpListener::bind(self.address).await.ok()).await;
+        *self.serving.lock().unwrap() = tokio::spawn(serve::serve(listener, Arc::clone(&self.house)));
+    }
+
+    /// Remembers no longer what it is sent, so that it can be sent a great deal.
+    pub fn forgets(&self) {
+        self.house.forgets.store(true, Ordering::SeqCst);
+    }
+
+    /// Streams on which somebody hears what is new.
+    pub fn streams(&self) -> usize {
+        self.house.streams.load(Ordering::SeqCst)
+    }
+
+    /// Sessions that have begun and not ended.
+    pub fn sessions(&self) -> usize {
+        self.house.sessions.lock().unwrap().len()
     }
 
     /// Its MCP endpoint.
@@ -170,7 +206,7 @@ impl FakeUpstream {
 
 impl Drop for FakeUpstream {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.lock().unwrap().abort();
     }
 }
 

@@ -33,4 +33,5 @@ mod house {
     mod reload;
     mod resuming;
     mod sessions;
+    mod soaking;
 }

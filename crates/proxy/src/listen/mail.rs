@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// Messages that may wait for one session.
 const WAITING: usize = 64;
+/// A session without a stream is heard for this many times as long as what is idle is kept.
+const FORGOTTEN: u32 = 6;
 
 /// The session's inbox; made, with the task that empties it, when it is first needed.
 pub(crate) fn inbox(house: &Arc<House>, session: &Arc<Live>) -> Inbox {
@@ -26,8 +28,16 @@ pub(crate) fn inbox(house: &Arc<House>, session: &Arc<Live>) -> Inbox {
 async fn carry(house: Arc<House>, session: Weak<Live>, mut mail: mpsc::Receiver<Unsolicited>) {
     let (answered, mut answers) = mpsc::channel::<(Id, Response)>(WAITING);
     let mut waiting = Waiting::default();
+    let idle = house.state().config.limits.idle_timeout;
     loop {
         tokio::select! {
+            () = tokio::time::sleep(idle) => {
+                // Whoever has gone without a word is no longer heard for: what it followed upstream ends with the inbox.
+                let Some(session) = session.upgrade() else { return };
+                if session.is_forgotten(house.clock.now(), idle.saturating_mul(FORGOTTEN)) {
+                    return;
+                }
+            }
             unsolicited = mail.recv() => {
                 let (Some(unsolicited), Some(session)) = (unsolicited, session.upgrade()) else { return };
                 deliver(&house, &session, unsolicited, &answered, &mut waiting).await;

@@ -11,6 +11,7 @@ use protocol::{Id, Raw, Response};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A session and what is under way in it.
@@ -129,10 +130,19 @@ impl Live {
         &self.replays
     }
 
-    /// Where this session's unsolicited messages go; `make` is asked once.
+    /// Where this session's unsolicited messages go; `make` is asked when there is nowhere yet, or nowhere any more.
     pub(crate) fn inbox(&self, make: impl FnOnce() -> Inbox) -> Inbox {
         let mut state = self.state();
-        state.inbox.get_or_insert_with(make).clone()
+        match &state.inbox {
+            Some(inbox) if !inbox.is_closed() => inbox.clone(),
+            Some(_) | None => state.inbox.insert(make()).clone(),
+        }
+    }
+
+    /// Whether its client has neither listened nor asked for so long.
+    pub(crate) fn is_forgotten(&self, now: Timestamp, after: Duration) -> bool {
+        let used = Timestamp(self.used.load(Ordering::Relaxed));
+        !self.is_listening() && now.since(used) > after && self.state().calls.is_empty()
     }
 
     /// The client answers this server so much, from now on.

@@ -100,10 +100,8 @@ pub(super) async fn send(
         Some(held) => session_headers(held, out),
         None => stateless_headers(dialect, out, tool_headers)?,
     };
-    if let Some(held) = &session
-        && (dialect.asks_newer() || out.inbox.is_some())
-    {
-        // Some servers ask on the stream of unsolicited messages, and lose what nobody hears.
+    if let Some(held) = &session {
+        // Some servers ask on the stream of unsolicited messages whatever was declared, lose what nobody hears, and wait.
         held.session.heard().await;
     }
     let asked = session.as_ref().filter(|_| dialect.asks_newer());

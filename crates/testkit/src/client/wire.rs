@@ -3,7 +3,8 @@
 use super::reply::{Connection, Reply, Stream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,6 +18,35 @@ pub(super) async fn send(address: SocketAddr, request: Request<Bytes>) -> Stream
     let connection = Connection(tokio::spawn(async move { connection.await.unwrap_or_default() }));
     let response = sender.send_request(request.map(Full::new)).await.unwrap();
     Stream::new(response, connection)
+}
+
+/// A connection that is used again and again.
+pub struct Kept {
+    sender: SendRequest<Full<Bytes>>,
+    _connection: Connection,
+}
+
+impl Kept {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = Connection(tokio::spawn(async move { connection.await.unwrap_or_default() }));
+        Self { sender, _connection: connection }
+    }
+
+    /// Sends a request and reads all of its answer.
+    pub async fn send(&mut self, request: Request<Bytes>) -> Reply {
+        soon("an answer", async {
+            self.sender.ready().await.unwrap();
+            let response = self.sender.send_request(request.map(Full::new)).await.unwrap();
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            Reply { status: head.status.as_u16(), headers: head.headers, body }
+        })
+        .await
+    }
 }
 
 /// A request as HTTP/1.1 text, on a connection that ends with it.

@@ -35,6 +35,22 @@ pub(super) async fn serve(listener: TcpListener, house: Arc<House>) {
 /// Counts a request that is dropped before it is answered.
 struct Pending<'a>(&'a House, bool);
 
+/// Counts a stream while it is open.
+struct Listening(Arc<House>);
+
+impl Listening {
+    fn new(house: &Arc<House>) -> Self {
+        house.streams.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(house))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if !self.1 {
@@ -48,12 +64,22 @@ impl House {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let seen = Seen { method: head.method.clone(), headers: head.headers.clone(), body: body.clone() };
-        self.seen.lock().unwrap().push(seen);
+        if !self.forgets.load(Ordering::SeqCst) {
+            self.seen.lock().unwrap().push(seen);
+        }
         let session = head.headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
+        if session.as_ref().is_some_and(|id| !self.sessions.lock().unwrap().contains(id)) {
+            return Ok(status(404));
+        }
         match head.method {
             Method::POST => {}
             Method::GET if self.eras.contains(&Era::Session) => return Ok(self.listen(session, None)),
-            Method::DELETE => return Ok(status(200)),
+            Method::DELETE => {
+                if let Some(id) = session {
+                    self.sessions.lock().unwrap().remove(&id);
+                }
+                return Ok(status(200));
+            }
             _ => return Ok(status(405)),
         }
         let Ok(message) = serde_json::from_slice::<Value>(&body) else { return Ok(status(400)) };
@@ -86,7 +112,7 @@ impl House {
     }
 
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         era: Era,
         session: Option<String>,
         message: &Value,
@@ -123,7 +149,8 @@ impl House {
         };
         let mut reply = with_status(200, &success(era, id, result));
         if message["method"] == "initialize" {
-            let session = format!("fake-{}", self.sessions.fetch_add(1, Ordering::SeqCst));
+            let session = format!("fake-{}", self.begun.fetch_add(1, Ordering::SeqCst));
+            self.sessions.lock().unwrap().insert(session.clone());
             reply.headers_mut().insert("mcp-session-id", session.parse().unwrap());
             if declares(&params["capabilities"]) {
                 self.askable.lock().unwrap().push(session);
@@ -215,10 +242,16 @@ impl House {
     }
 
     /// A stream of what is new: the GET stream, or that of a `subscriptions/listen` request.
-    fn listen(&self, session: Option<String>, listen: Option<(Value, Value)>) -> Response<Outgoing> {
+    fn listen(
+        self: &Arc<Self>,
+        session: Option<String>,
+        listen: Option<(Value, Value)>,
+    ) -> Response<Outgoing> {
         let (pieces, body) = mpsc::channel(64);
         let mut news = self.news.subscribe();
+        let listening = Listening::new(self);
         tokio::spawn(async move {
+            let _listening = listening;
             if let Some((id, wanted)) = &listen {
                 let acknowledged = json!({
                     "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
@@ -277,10 +310,12 @@ impl House {
         let mut answers = self.answers.subscribe();
         let (id, method, params) = (id.clone(), method.to_owned(), params.clone());
         tokio::spawn(async move {
-            let question = json!({"jsonrpc": "2.0", "id": "question-1", "method": method, "params": params});
+            // Unique in its session (JSON-RPC 2.0 §4): several calls may ask at once.
+            let asked = format!("question-{id}");
+            let question = json!({"jsonrpc": "2.0", "id": asked, "method": method, "params": params});
             drop(pieces.send(Ok(event(&question))).await);
             while let Ok((whose, answer)) = answers.recv().await {
-                if whose == session && answer["id"] == "question-1" {
+                if whose == session && answer["id"] == asked {
                     let text = answer["result"].to_string();
                     let done = success(era, &id, json!({"content": [{"type": "text", "text": text}]}));
                     drop(pieces.send(Ok(event(&done))).await);

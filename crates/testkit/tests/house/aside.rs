@@ -57,6 +57,8 @@ async fn calls_of_one_caller_at_once_are_asked_each_its_own_question() {
 #[tokio::test]
 async fn a_question_on_the_sessions_stream_is_declined_for_a_client_that_hears_none() {
     let bed = older_server().await;
+    let reply = bed.caller("alice").call("ask", json!({"text": "a"})).await;
+    assert_eq!(reply.content(), "null", "{}", reply.text());
     let older = bed.gateway.caller(&bed.idp, "alice", UP).open().await;
     let reply = older.call("ask", json!({"text": "a"})).await;
     assert_eq!(reply.content(), "null", "{}", reply.text());
