@@ -22,16 +22,18 @@ const { values: options } = parseArgs({
 });
 const { js, py } = options;
 const node = process.execPath;
-const drivers = join(dirname(fileURLToPath(import.meta.url)), 'drivers');
+const here = dirname(fileURLToPath(import.meta.url));
+const drivers = join(here, 'drivers');
 const dir = mkdtempSync(join(tmpdir(), 'portunus-interop-'));
 
-const everythingPort = await freePort();
-const everythingUrl = `http://127.0.0.1:${everythingPort}/mcp`;
-const servers = await allServers({ node, js, py: join(py, 'servers'), dir, everythingUrl });
-const everything = start(node, [servers.everything.program, 'streamableHttp'], {
-  env: { ...process.env, PORT: String(everythingPort) },
-});
-await until('server-everything', () => fetch(everythingUrl).then(() => true));
+const [everythingPort, mcp1Port] = [await freePort(), await freePort()];
+const [everythingUrl, mcp1Url] = [everythingPort, mcp1Port].map((port) => `http://127.0.0.1:${port}/mcp`);
+const servers = await allServers({ node, js, py: join(py, 'servers'), dir, everythingUrl, mcp1Url });
+const listening = [
+  start(node, [servers.everything.program, 'streamableHttp'], { env: { ...process.env, PORT: String(everythingPort) } }),
+  start(join(py, 'mcp1/bin/python'), [join(here, 'servers/mcp1.py'), String(mcp1Port)]),
+];
+for (const url of [everythingUrl, mcp1Url]) await until(`a server at ${url}`, () => fetch(url).then(() => true), 60_000);
 
 const idp = await startIdp(await freePort());
 const gateway = await startGateway({
@@ -61,7 +63,7 @@ await Promise.all(
   }),
 );
 await gateway.stop();
-await stop(everything);
+for (const server of listening) await stop(server);
 idp.stop();
 if (failed) console.log(gateway.log().slice(-4000));
 rmSync(dir, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 // npm @modelcontextprotocol/client 2.x: `legacy`, `auto`, or pinned to 2026-07-28, by work.mode.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { drive, finish, work } from './script.mjs';
+import { run, work } from './script.mjs';
 
 const modes = {
   legacy: {},
@@ -8,13 +8,19 @@ const modes = {
   pinned: { versionNegotiation: { mode: { pin: '2026-07-28' } } },
 };
 const headers = work.token ? { authorization: `Bearer ${work.token}` } : {};
-const transport = new StreamableHTTPClientTransport(new URL(work.url), { requestInit: { headers } });
-const client = new Client({ name: 'interop-typescript-client', version: '1' }, modes[work.mode]);
-await client.connect(transport);
-const seen = await drive({
-  version: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion,
-  list: async () => (await client.listTools()).tools.map((tool) => tool.name),
-  call: (call, signal) => client.callTool(call, { signal }),
+
+await run(async ({ declares, handlers }) => {
+  const info = { name: 'interop-typescript-client', version: '1' };
+  const client = new Client(info, { ...modes[work.mode], capabilities: declares });
+  for (const [method, answer] of Object.entries(handlers)) {
+    client.setRequestHandler(method, (request) => answer(request.params));
+  }
+  const transport = new StreamableHTTPClientTransport(new URL(work.url), { requestInit: { headers } });
+  await client.connect(transport);
+  return {
+    version: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion,
+    list: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    call: (call, signal) => client.callTool(call, { signal }),
+    close: () => client.close(),
+  };
 });
-await client.close();
-finish(seen);

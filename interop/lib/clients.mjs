@@ -1,7 +1,7 @@
 // The real clients: how each driver is started, and what it can be expected to do.
 import { join } from 'node:path';
 
-const [SESSION, STATELESS] = ['2025-11-25', '2026-07-28'];
+export const [SESSION, STATELESS] = ['2025-11-25', '2026-07-28'];
 
 /** Name → command line, mode and the revision it must agree on with a gateway that speaks both eras. */
 export function clients({ node, js, py, drivers, rmcp }) {
@@ -15,7 +15,8 @@ export function clients({ node, js, py, drivers, rmcp }) {
   const rust = (mode, version) => ({ command: rmcp, args: [], mode, version });
   const inspector = join(js, 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js');
   // The inspector reports no revision, cancels by leaving, and asks the list itself before it calls a tool.
-  const inspecting = (mode) => ({ ...script('inspector', mode, null), inspector, leaves: true });
+  // Its command line has nobody who could answer a question.
+  const inspecting = (mode) => ({ ...script('inspector', mode, null), inspector, leaves: true, mute: true });
   return {
     'ts-sdk-1': script('typescript-sdk', 'legacy', SESSION),
     'ts-client-2-legacy': script('typescript-client', 'legacy', SESSION),

@@ -60,9 +60,10 @@ export async function startGateway(options) {
 
 /** A denial, or an intent joined with its outcome, as one flat object. */
 function entry(found) {
-  const { seq, caller, endpoint, method, target, decision, ...leaf } = found.intent ?? found;
+  const { seq, call, caller, endpoint, method, target, decision, ...leaf } = found.intent ?? found;
   return {
     seq,
+    call,
     method,
     endpoint,
     user: caller?.user,

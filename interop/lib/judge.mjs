@@ -46,7 +46,7 @@ function endings(client) {
 }
 
 /** The record once every call of it has ended. */
-async function settled(record) {
+export async function settled(record) {
   for (let tries = 0; ; tries += 1) {
     const entries = await record();
     const open = entries.some((entry) => entry.status === 'under_way');

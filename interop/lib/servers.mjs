@@ -8,7 +8,7 @@ import { run } from './process.mjs';
  * @param {string} py folder of the virtual environment with the PyPI servers
  * @param {string} dir a folder for what the servers work on
  */
-export async function servers({ node, js, py, dir, everythingUrl }) {
+export async function servers({ node, js, py, dir, everythingUrl, mcp1Url }) {
   const files = join(dir, 'files');
   const repository = join(dir, 'repository');
   mkdirSync(join(files, 'private'), { recursive: true });
@@ -81,6 +81,17 @@ export async function servers({ node, js, py, dir, everythingUrl }) {
       deniedArgument: { name: 'get_current_time', arguments: { timezone: 'Antarctica/Troll' } },
       slow: { name: 'get_current_time', arguments: { timezone: 'UTC' } },
       rule: 'context.args has timezone && context.args.timezone like "Antarctica/*"',
+    },
+    // Of the session era only: it refuses the question for its revision with 400, under an id of its own.
+    mcp1: {
+      config: { http: { url: mcp1Url, allow_loopback: true } },
+      program: 'mcp1.py',
+      call: { name: 'echo', arguments: { message: 'hello' }, answers: 'echo: hello' },
+      deniedTool: { name: 'secret', arguments: {} },
+      deniedArgument: { name: 'echo', arguments: { message: 'the secret' } },
+      // Slow by itself.
+      slow: { name: 'wait', arguments: { seconds: 20 } },
+      rule: 'context.args has message && context.args.message like "*secret*"',
     },
   };
 }

@@ -25,23 +25,26 @@ pub(super) fn conformance(ground: &Ground) -> anyhow::Result<()> {
     )
 }
 
-/// Every real client against every real server.
+/// Every real client against every real server, and against every one that asks in the middle of a call.
 pub(super) fn interop(ground: &Ground) -> anyhow::Result<()> {
     build(ground)?;
     let (js, py) = (install::npm(ground)?, install::python(ground)?);
     let stage = stage(ground, &js)?;
-    shell::run(
-        node(&js)
-            .arg(stage.join("interop/matrix.mjs"))
-            .arg("--portunus")
-            .arg(ground.program("portunus"))
-            .arg("--rmcp")
-            .arg(ground.program("examples/rmcp-driver"))
-            .arg("--js")
-            .arg(&js)
-            .arg("--py")
-            .arg(&py),
-    )
+    for runner in ["matrix", "conversations"] {
+        shell::run(
+            node(&js)
+                .arg(stage.join(format!("interop/{runner}.mjs")))
+                .arg("--portunus")
+                .arg(ground.program("portunus"))
+                .arg("--rmcp")
+                .arg(ground.program("examples/rmcp-driver"))
+                .arg("--js")
+                .arg(&js)
+                .arg("--py")
+                .arg(&py),
+        )?;
+    }
+    Ok(())
 }
 
 /// The Node that the packages bring: the suite needs 22.

@@ -1,0 +1,131 @@
+// Every real client against every server that asks in the middle of a call, through one gateway: forms, pages, sampling
+// and roots, the same without a handler for them, and what the record says. `cargo xtask test --only interop` runs it.
+//
+//   node conversations.mjs --portunus BIN --rmcp BIN --js DIR --py DIR [--client NAME] [--server NAME]
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askers, policy } from './lib/askers.mjs';
+import { cannotBe } from './lib/cannot.mjs';
+import { SESSION, clients as allClients } from './lib/clients.mjs';
+import { judgeJourney } from './lib/converse.mjs';
+import { startGateway } from './lib/gateway.mjs';
+import { startIdp } from './lib/idp.mjs';
+import { EVERYTHING, journeys } from './lib/journeys.mjs';
+import { settled } from './lib/judge.mjs';
+import { freePort, start, stop } from './lib/process.mjs';
+
+const { values: options } = parseArgs({
+  options: Object.fromEntries(
+    ['portunus', 'rmcp', 'js', 'py', 'client', 'server'].map((name) => [name, { type: 'string' }]),
+  ),
+});
+const { js, py } = options;
+const node = process.execPath;
+const here = dirname(fileURLToPath(import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), 'portunus-conversations-'));
+
+const servers = await askers({ node, py, servers: join(here, 'servers') });
+const idp = await startIdp(await freePort());
+const gateway = await startGateway({
+  portunus: options.portunus,
+  dir: join(dir, 'gateway'),
+  port: await freePort(),
+  adminPort: await freePort(),
+  issuer: idp.issuer,
+  servers: Object.fromEntries(Object.entries(servers).map(([name, { config }]) => [name, config])),
+  policies: Object.fromEntries(Object.keys(servers).map((name) => [`${name}.cedar`, policy(name)])),
+});
+
+/** For one call, and for a driver, in milliseconds: a cold start of Python on a busy machine fits. */
+const [CALL_PATIENCE, PATIENCE] = [20_000, 120_000];
+const clients = allClients({ node, js, py, drivers: join(here, 'drivers'), rmcp: options.rmcp });
+const chosen = (all, name) => Object.entries(all).filter(([key, value]) => (!name || key === name) && !value.mute);
+let [passed, failed] = [0, 0];
+const open = chosen(servers, options.server);
+// One cell of a server at a time, so that what its endpoint has on record belongs to it.
+await Promise.all(
+  [1, 2].map(async () => {
+    for (let next = open.shift(); next; next = open.shift()) await column(...next);
+  }),
+);
+await gateway.stop();
+for (const { process } of Object.values(servers)) if (process) await stop(process);
+idp.stop();
+if (failed) console.log(gateway.log().slice(-4000));
+rmSync(dir, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
+
+/** Every client against one server. */
+async function column(serverName, server) {
+  const url = gateway.url(serverName);
+  const token = await idp.signIn('alice', url);
+  for (const [clientName, client] of chosen(clients, options.client)) {
+    const found = await cell({ clientName, client, serverName, server, url, token });
+    for (const [name, faults] of Object.entries(found)) {
+      if (faults.length) failed += 1;
+      else passed += 1;
+      if (faults.length) console.log(`✗ ${clientName} × ${serverName}: ${name}`);
+      for (const fault of faults) console.log(`    ${fault}`);
+    }
+    const good = Object.values(found).filter((faults) => !faults.length).length;
+    console.log(`${good === Object.keys(found).length ? '✓' : '✗'} ${clientName} × ${serverName}: ${good} journeys`);
+  }
+}
+
+/** Runs one driver: every journey, then every one again without a handler for it. Gives what is wrong, by journey. */
+async function cell({ clientName, client, serverName, server, url, token }) {
+  const before = (await callsOn(serverName)).at(-1)?.seq ?? -1;
+  const steps = server.journeys.map((name) => {
+    return { name, call: { name: journeys[name].tool, arguments: {} }, answer: journeys[name].answer };
+  });
+  const connections = [EVERYTHING, {}].map((declares) => ({ declares, journeys: steps }));
+  const work = { url, token, mode: client.mode, patience: CALL_PATIENCE, connections };
+  const driver = start(client.command, [...client.args, JSON.stringify(work)]);
+  const ended = await Promise.race([driver.ended, sleep(PATIENCE)]);
+  if (!ended) driver.child.kill('SIGKILL');
+  const told = `${driver.kept.out.slice(-800)}\n${driver.kept.err.slice(-2000)}`;
+  const seen = parsed(driver.kept.out.trim().split('\n').at(-1));
+  if (!seen) return { all: [`${ended ? 'ended early' : 'did not end'}: ${told}`] };
+
+  const entries = await settled(async () => (await callsOn(serverName)).filter((entry) => entry.seq > before));
+  const calls = Object.values(Object.groupBy(entries.filter((entry) => entry.method === 'tools/call'), (entry) => entry.call));
+  const legs = client.version === SESSION && server.eras.includes('session') ? 1 : 2;
+  return Object.fromEntries(
+    connections.flatMap(({ declares }, at) => {
+      return server.journeys.map((name, place) => {
+        const declared = declares === EVERYTHING;
+        const cannot = cannotBe({ clientName, client, serverName, name, declared });
+        const faults = judgeJourney({
+          name,
+          declared,
+          legs,
+          serverName,
+          seen: seen[at]?.journeys[name],
+          calls: calls[at * server.journeys.length + place] ?? [],
+        });
+        if (seen[at]?.version !== client.version) faults.push(`agreed on ${seen[at]?.version}, not ${client.version}`);
+        const title = declared ? name : `${name}, undeclared`;
+        if (!cannot) return [title, faults];
+        return [title, faults.length ? [] : [`it can, though lib/cannot.mjs says: ${cannot}`]];
+      });
+    }),
+  );
+}
+
+/** What is on record of a server's own endpoint. */
+async function callsOn(serverName) {
+  return (await gateway.record()).filter((entry) => entry.endpoint === `/servers/${serverName}/mcp`);
+}
+
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

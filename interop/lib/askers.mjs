@@ -1,0 +1,42 @@
+// The servers that ask their clients: how each is started, what it can ask, and in which era it speaks.
+import { join } from 'node:path';
+import { freePort, start, until } from './process.mjs';
+
+/** Every journey that any client could make. */
+const ALL = ['accepted', 'declined', 'page', 'sampled', 'roots'];
+
+/**
+ * Starts those that are reached over HTTP; the gateway starts the others.
+ * @param {string} servers folder of our programs
+ * @param {string} py folder of the virtual environments
+ * @param {string} fixture the program
+ */
+export async function askers({ node, servers, py, fixture }) {
+  const python = (name) => [join(py, name, 'bin/python'), join(servers, `${name}.py`)];
+  const http = async (...command) => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}/mcp`;
+    const process = start(command[0], [...command.slice(1), String(port)]);
+    await until(`${command.join(' ')} ${process.kept.err}`, () => fetch(url).then(() => true), 60_000);
+    return { config: { http: { url, allow_loopback: true } }, process };
+  };
+  const stdio = ([command, ...args]) => ({ config: { stdio: { command, args: [...args, 'stdio'] } } });
+  return {
+    'mcp1-http': { ...(await http(...python('mcp1'))), eras: ['session'], journeys: [...ALL, 'sampled-aside'] },
+    'mcp1-stdio': { ...stdio(python('mcp1')), eras: ['session'], journeys: [...ALL, 'sampled-aside'] },
+    'mcp2-http': { ...(await http(...python('mcp2'))), eras: ['session', 'stateless'], journeys: ALL },
+    'mcp2-stdio': { ...stdio(python('mcp2')), eras: ['session', 'stateless'], journeys: ALL },
+    typescript: { ...(await http(node, join(servers, 'typescript.mjs'))), eras: ['stateless'], journeys: ALL },
+  };
+}
+
+/** Developers may call every tool of a server that asks. */
+export function policy(name) {
+  return `@id("${name}-discover")
+permit (principal, action == Action::"discover:${name}", resource);
+
+@id("${name}-developers")
+permit (principal, action in Action::"server:${name}", resource)
+when { principal.roles.contains("developer") };
+`;
+}
