@@ -10,7 +10,7 @@ import { freePort } from '../interop/lib/process.mjs';
 import { EVERYTHING } from './policy.mjs';
 
 const upstream = process.argv.at(-1);
-const stateless = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION === '2026-07-28';
+const stateless = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION === '2026-07-28' && !process.env.OLDER_CLIENT;
 const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
 const dir = mkdtempSync(join(tmpdir(), 'portunus-conformance-'));
 
@@ -28,8 +28,15 @@ const url = gateway.url('suite');
 const headers = { authorization: `Bearer ${await idp.signIn('alice', url)}` };
 const client = new Client(
   { name: 'conformance-client', version: '1' },
-  stateless ? { versionNegotiation: { mode: 'auto' } } : {},
+  { capabilities: { elicitation: { form: { applyDefaults: true } } }, ...(stateless ? { versionNegotiation: { mode: 'auto' } } : {}) },
 );
+client.setRequestHandler('elicitation/create', async ({ params }) => {
+  // Scenario elicitation-sep1034-client-defaults: the SDK fills in what is not said.
+  if (!params.requestedSchema.properties.confirmed) return { action: 'accept', content: {} };
+  // Scenario sep-2322-client-request-state: another call while a question is open must carry nothing of it.
+  await client.callTool({ name: 'test_mrtr_unrelated', arguments: {} });
+  return { action: 'accept', content: { confirmed: true } };
+});
 try {
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
   const { tools } = await client.listTools();

@@ -23,10 +23,17 @@ const [SESSION, STATELESS] = ['2025-11-25', '2026-07-28'];
 
 /** The scenarios of notes on each revision that make sense with a gateway as the client. */
 const CLIENT = {
-  [SESSION]: ['initialize', 'tools_call', 'json-schema-2020-12-preservation'],
+  [SESSION]: [
+    'initialize',
+    'tools_call',
+    'elicitation-sep1034-client-defaults',
+    'sse-retry',
+    'json-schema-2020-12-preservation',
+  ],
   [STATELESS]: [
     'tools_call',
     'request-metadata',
+    'sep-2322-client-request-state',
     'http-standard-headers',
     'http-custom-headers',
     'http-invalid-tool-headers',
@@ -70,15 +77,20 @@ async function crossed() {
 
 /** The gateway as the suite's client. */
 async function client() {
-  const command = `${process.execPath} ${join(here, 'client.mjs')}`;
-  const env = { ...process.env, PORTUNUS: options.portunus };
   for (const [revision, scenarios] of Object.entries(CLIENT)) {
-    for (const scenario of scenarios) {
-      const args = [suite, 'client', '--command', command, '--scenario', scenario, '--spec-version', revision];
-      const { code, out, err } = await run(process.execPath, [...args, '-o', join(dir, `client-${revision}`)], { env });
-      tell(code === 0, `client, ${revision} ${scenario}`, `${out}\n${err}`);
-    }
+    for (const scenario of scenarios) await asClient(`client, ${revision} ${scenario}`, revision, scenario);
   }
+  // With an older client behind it the gateway answers `input_required` by itself.
+  const scenario = 'sep-2322-client-request-state';
+  await asClient(`client, ${STATELESS} ${scenario}, for an older client`, STATELESS, scenario, { OLDER_CLIENT: '1' });
+}
+
+async function asClient(name, revision, scenario, extra = {}) {
+  const command = `${process.execPath} ${join(here, 'client.mjs')}`;
+  const env = { ...process.env, PORTUNUS: options.portunus, ...extra };
+  const args = [suite, 'client', '--command', command, '--scenario', scenario, '--spec-version', revision];
+  const { code, out, err } = await run(process.execPath, [...args, '-o', join(dir, `client-${revision}`)], { env });
+  tell(code === 0, name, `${out}\n${err}`);
 }
 
 async function startFixture(era) {
