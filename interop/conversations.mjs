@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askers, policy } from './lib/askers.mjs';
 import { cannotBe } from './lib/cannot.mjs';
 import { SESSION, clients as allClients } from './lib/clients.mjs';
-import { judgeJourney } from './lib/converse.mjs';
+import { ended, judgeJourney } from './lib/converse.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { startIdp } from './lib/idp.mjs';
 import { EVERYTHING, journeys } from './lib/journeys.mjs';
@@ -43,7 +43,7 @@ const gateway = await startGateway({
 /** For one call, and for a driver, in milliseconds: a cold start of Python on a busy machine fits. */
 const [CALL_PATIENCE, PATIENCE] = [20_000, 120_000];
 const clients = allClients({ node, js, py, drivers: join(here, 'drivers'), rmcp: options.rmcp });
-const chosen = (all, name) => Object.entries(all).filter(([key, value]) => (!name || key === name) && !value.mute);
+const chosen = (all, name) => Object.entries(all).filter(([key]) => !name || key === name);
 let [passed, failed] = [0, 0];
 const open = chosen(servers, options.server);
 // One cell of a server at a time, so that what its endpoint has on record belongs to it.
@@ -77,44 +77,48 @@ async function column(serverName, server) {
   }
 }
 
-/** Runs one driver: every journey, then every one again without a handler for it. Gives what is wrong, by journey. */
+/**
+ * Runs one driver: every journey, then every one again without a handler for it, if the client can be without. Gives
+ * what is wrong, by journey.
+ */
 async function cell({ clientName, client, serverName, server, url, token }) {
   const before = (await callsOn(serverName)).at(-1)?.seq ?? -1;
   const steps = server.journeys.map((name) => {
     return { name, call: { name: journeys[name].tool, arguments: {} }, answer: journeys[name].answer };
   });
-  const connections = [EVERYTHING, {}].map((declares) => ({ declares, journeys: steps }));
-  const work = { url, token, mode: client.mode, patience: CALL_PATIENCE, connections };
+  const declarations = client.leaves ? [EVERYTHING] : [EVERYTHING, {}];
+  const connections = declarations.map((declares) => ({ declares, journeys: steps }));
+  const { mode, inspector } = client;
+  const work = { url, token, mode, inspector, patience: CALL_PATIENCE, connections };
   const driver = start(client.command, [...client.args, JSON.stringify(work)]);
-  const ended = await Promise.race([driver.ended, sleep(PATIENCE)]);
-  if (!ended) driver.child.kill('SIGKILL');
-  const told = `${driver.kept.out.slice(-800)}\n${driver.kept.err.slice(-2000)}`;
+  const done = await Promise.race([driver.ended, sleep(PATIENCE)]);
+  if (!done) driver.child.kill('SIGKILL');
   const seen = parsed(driver.kept.out.trim().split('\n').at(-1));
-  if (!seen) return { all: [`${ended ? 'ended early' : 'did not end'}: ${told}`] };
+  const told = `${driver.kept.out.slice(-800)}\n${driver.kept.err.slice(-2000)}`;
+  if (!seen) return { all: [`${done ? 'ended early' : 'did not end'}: ${told}`] };
 
   const entries = await settled(async () => (await callsOn(serverName)).filter((entry) => entry.seq > before));
-  const calls = Object.values(Object.groupBy(entries.filter((entry) => entry.method === 'tools/call'), (entry) => entry.call));
+  const called = entries.filter((entry) => entry.method === 'tools/call');
+  // In the order of the journeys: one was over before the next began.
+  const calls = Object.values(Object.groupBy(called, (entry) => entry.call));
+  // One request upstream waits for the answer; in every other pair of eras the call comes in a second time.
   const legs = client.version === SESSION && server.eras.includes('session') ? 1 : 2;
-  return Object.fromEntries(
-    connections.flatMap(({ declares }, at) => {
-      return server.journeys.map((name, place) => {
-        const declared = declares === EVERYTHING;
-        const cannot = cannotBe({ clientName, client, serverName, name, declared });
-        const faults = judgeJourney({
-          name,
-          declared,
-          legs,
-          serverName,
-          seen: seen[at]?.journeys[name],
-          calls: calls[at * server.journeys.length + place] ?? [],
-        });
-        if (seen[at]?.version !== client.version) faults.push(`agreed on ${seen[at]?.version}, not ${client.version}`);
-        const title = declared ? name : `${name}, undeclared`;
-        if (!cannot) return [title, faults];
-        return [title, faults.length ? [] : [`it can, though lib/cannot.mjs says: ${cannot}`]];
-      });
-    }),
-  );
+  const judged = connections.flatMap(({ declares }, at) => {
+    return server.journeys.map((name, place) => {
+      const { version, journeys: ends } = seen[at] ?? {};
+      const found = { seen: ends?.[name], calls: calls[at * server.journeys.length + place] ?? [], serverName };
+      const declared = declares === EVERYTHING;
+      const faults = judgeJourney({ ...found, name, declared, legs });
+      if (version !== client.version) faults.push(`agreed on ${version}, not ${client.version}`);
+      if (faults.length) faults.push(`record: ${JSON.stringify(found.calls).slice(0, 2000)}`);
+      const title = declared ? name : `${name}, undeclared`;
+      const reason = cannotBe({ clientName, client, serverName, name, declared });
+      if (!reason) return [title, faults];
+      const strict = faults.length ? [] : [`it can, though lib/cannot.mjs says: ${reason}`];
+      return [title, [...strict, ...ended({ ...found, tool: journeys[name].tool })]];
+    });
+  });
+  return Object.fromEntries(judged);
 }
 
 /** What is on record of a server's own endpoint. */

@@ -1,5 +1,5 @@
 // npm @modelcontextprotocol/inspector 2.x on the command line: one process, and one connection, per step.
-// Its era comes from its configuration file, by work.mode: `legacy`, `auto` or `modern`.
+// Nobody can answer there what a server asks. Its era comes from its configuration file, by work.mode: `legacy`, `auto` or `modern`.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,6 +45,20 @@ function parsed(text) {
   } catch {
     return undefined;
   }
+}
+
+if (work.connections) {
+  const seen = [];
+  for (const { journeys } of work.connections) {
+    const ended = {};
+    for (const journey of journeys) {
+      const patience = new Promise((leave) => setTimeout(leave, work.patience).unref());
+      ended[journey.name] = { ...(await call(journey.call, patience)), asked: [] };
+    }
+    seen.push({ version: null, journeys: ended });
+  }
+  rmSync(dir, { recursive: true });
+  finish(seen);
 }
 
 const listed = await step('tools/list');

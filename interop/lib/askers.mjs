@@ -2,16 +2,17 @@
 import { join } from 'node:path';
 import { freePort, start, until } from './process.mjs';
 
-/** Every journey that any client could make. */
 const ALL = ['accepted', 'declined', 'page', 'sampled', 'roots'];
+/** First, so that the first call of a session is one whose server asks beside it. */
+const ASIDE = ['sampled-aside', ...ALL];
 
 /**
  * Starts those that are reached over HTTP; the gateway starts the others.
+ * @param {string} node the program
  * @param {string} servers folder of our programs
  * @param {string} py folder of the virtual environments
- * @param {string} fixture the program
  */
-export async function askers({ node, servers, py, fixture }) {
+export async function askers({ node, servers, py }) {
   const python = (name) => [join(py, name, 'bin/python'), join(servers, `${name}.py`)];
   const http = async (...command) => {
     const port = await freePort();
@@ -22,8 +23,8 @@ export async function askers({ node, servers, py, fixture }) {
   };
   const stdio = ([command, ...args]) => ({ config: { stdio: { command, args: [...args, 'stdio'] } } });
   return {
-    'mcp1-http': { ...(await http(...python('mcp1'))), eras: ['session'], journeys: [...ALL, 'sampled-aside'] },
-    'mcp1-stdio': { ...stdio(python('mcp1')), eras: ['session'], journeys: [...ALL, 'sampled-aside'] },
+    'mcp1-http': { ...(await http(...python('mcp1'))), eras: ['session'], journeys: ASIDE },
+    'mcp1-stdio': { ...stdio(python('mcp1')), eras: ['session'], journeys: ASIDE },
     'mcp2-http': { ...(await http(...python('mcp2'))), eras: ['session', 'stateless'], journeys: ALL },
     'mcp2-stdio': { ...stdio(python('mcp2')), eras: ['session', 'stateless'], journeys: ALL },
     typescript: { ...(await http(node, join(servers, 'typescript.mjs'))), eras: ['stateless'], journeys: ALL },

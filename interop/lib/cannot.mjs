@@ -1,13 +1,10 @@
 // What cannot be, with its reason. The runner is strict both ways: what fails without a line here is a fault, and what
 // succeeds in spite of one too.
-import { STATELESS } from './clients.mjs';
 
 const lines = [
   {
-    reason: 'a question on the GET stream of an older server belongs to no call of a newer client',
-    covers: ({ client, serverName, name }) => {
-      return client.version === STATELESS && serverName === 'mcp1-http' && ['roots', 'sampled-aside'].includes(name);
-    },
+    reason: 'nobody sits at its command line: it closes forms and pages, refuses sampling and has no roots',
+    covers: ({ clientName }) => clientName === 'inspector-2',
   },
 ];
 

@@ -14,9 +14,9 @@ export function clients({ node, js, py, drivers, rmcp }) {
   });
   const rust = (mode, version) => ({ command: rmcp, args: [], mode, version });
   const inspector = join(js, 'node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js');
-  // The inspector reports no revision, cancels by leaving, and asks the list itself before it calls a tool.
-  // Its command line has nobody who could answer a question.
-  const inspecting = (mode) => ({ ...script('inspector', mode, null), inspector, leaves: true, mute: true });
+  // The inspector reports no revision, cancels by leaving, asks the list itself before it calls a tool,
+  // and always declares the same.
+  const inspecting = (mode) => ({ ...script('inspector', mode, null), inspector, leaves: true });
   return {
     'ts-sdk-1': script('typescript-sdk', 'legacy', SESSION),
     'ts-client-2-legacy': script('typescript-client', 'legacy', SESSION),
