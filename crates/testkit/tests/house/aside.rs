@@ -85,3 +85,21 @@ async fn a_tool_that_is_listed_only_to_those_who_can_be_asked_is_found() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_first_call_of_a_session_is_sent_once_its_stream_is_heard() {
+    let bed = older_server().await;
+    let alice = bed.gateway.caller(&bed.idp, "alice", UP).capable_of(json!({"elicitation": {}}));
+    let caller = alice.open().await;
+    let mut beside = caller.stream(caller.listening()).await;
+    let call = caller.request("tools/call", json!({"name": "ask", "arguments": {"text": "a"}}));
+    // The answer comes whole, so its head comes with it.
+    let (answered, asked) = tokio::join!(caller.send(call), async {
+        let question = beside.next().await.unwrap();
+        let result = json!({"action": "accept", "content": {"name": "n"}});
+        let message = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+        (question, caller.send(caller.post(&message)).await.status)
+    });
+    assert_eq!((asked.0["params"]["message"].as_str(), asked.1), (Some("[up] which?"), 202), "{}", asked.0);
+    assert!(answered.content().contains("\"name\":\"n\""), "{}", answered.text());
+}
