@@ -24,6 +24,8 @@ pub(crate) struct Leg {
 struct Sealed {
     /// The call, over all its legs.
     call: CallId,
+    /// How many legs the call has had.
+    legs: u32,
     /// Caller, endpoint, method, server, name and arguments, in one digest.
     binding: Digest,
     /// When it stops opening anything.
@@ -35,6 +37,8 @@ struct Sealed {
     parked: Option<Bay>,
 }
 
+/// Legs of one call, and so times that its server may ask: what SDKs allow.
+pub(crate) const LEGS: u32 = 10;
 /// What the sealer binds request state to.
 const PURPOSE: &str = "mcp-request-state";
 
@@ -63,6 +67,7 @@ pub(crate) fn open(
         return Err(refuse());
     }
     call.trail.call = sealed.call;
+    call.trail.legs = sealed.legs;
     Ok(Some(Leg { state: sealed.state, parked: sealed.parked }))
 }
 
@@ -81,6 +86,7 @@ pub(crate) fn seal(
     let sealed = Sealed {
         parked,
         call: call.trail.call,
+        legs: call.trail.legs.saturating_add(1),
         binding: binding(call, server, name, arguments),
         expires: house.clock.now().after(call.state.config.limits.question_timeout),
         state,

@@ -5,7 +5,7 @@
 //! The table is bounded, in all and for each principal. A call that is not taken up in time ends: it is cancelled
 //! upstream, and the record says so.
 
-use crate::continuation;
+use crate::continuation::{self, LEGS};
 use crate::crowd::{Crowd, Place};
 use crate::house::House;
 use crate::record::{self, Ending, Recorded};
@@ -129,7 +129,7 @@ pub(crate) async fn put(
 /// A place for the call, and the question as it is put, if it may be.
 fn welcome(house: &House, sent: &Sent, request: &Request) -> Option<(Place, Option<Raw>)> {
     let (call, method) = (&sent.call, request.method.as_str());
-    if !call.method.row().may_ask {
+    if !call.method.row().may_ask || call.trail.legs >= LEGS {
         return None;
     }
     let capabilities = &call.client.capabilities;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// The facts of one request, filled in by the stages it has passed.
 pub(crate) struct Trail {
     pub(crate) call: CallId,
+    /// How many legs of the call went before this one.
+    pub(crate) legs: u32,
     pub(crate) at: Timestamp,
     pub(crate) endpoint: Endpoint,
     pub(crate) peer: SocketAddr,
@@ -69,6 +71,7 @@ impl Trail {
         let ticks = house.clock.ticks();
         Box::new(Self {
             call: CallId::new(at, house.dice.as_ref()),
+            legs: 0,
             at,
             endpoint,
             peer,
@@ -102,6 +105,7 @@ impl Trail {
     pub(crate) fn next_leg(&self, house: &House) -> Box<Self> {
         let mut next = Self::new(house, self.endpoint.clone(), self.peer);
         next.call = self.call;
+        next.legs = self.legs.saturating_add(1);
         next.principal.clone_from(&self.principal);
         next.key = self.key;
         next.conversation.clone_from(&self.conversation);

@@ -14,6 +14,12 @@ pub(crate) struct Arguments {
     /// Seconds of every fuzz target.
     #[arg(long, default_value_t = 120)]
     fuzz_seconds: u32,
+    /// Calls that are parked, and resources that are followed, at once.
+    #[arg(long, default_value_t = 1_000)]
+    parked: u32,
+    /// Interleaved calls of two tenants.
+    #[arg(long, default_value_t = 1_000_000)]
+    calls: u32,
     /// Rounds of the conformance suite and of the interop matrix.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -29,6 +35,22 @@ pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> 
     shell::say(&format!("── {} cases of every property, ignored tests too", arguments.cases));
     let tests = ["test", "--quiet", "--workspace", "--", "--include-ignored"];
     shell::run(cargo().args(tests).env("PROPTEST_CASES", arguments.cases.to_string()))?;
+
+    shell::say(&format!(
+        "── {} conversations that break off, {} interleaved calls",
+        arguments.parked, arguments.calls
+    ));
+    // Optimized: the counts are of the gateway, not of the compiler's checks.
+    let tests = ["test", "--release", "--quiet", "--package", "testkit", "--test", "house"];
+    let filter = ["--", "house::soaking", "--nocapture", "--test-threads", "1"];
+    let mut soaking = cargo();
+    soaking
+        .args(tests)
+        .args(filter)
+        .env("PORTUNUS_SOAK_PARKED_ROUNDS", "10")
+        .env("PORTUNUS_SOAK_WITHDRAWN", "200");
+    soaking.env("PORTUNUS_SOAK_PARKED", arguments.parked.to_string());
+    shell::run(soaking.env("PORTUNUS_SOAK_CALLS", arguments.calls.to_string()))?;
 
     test::install::fuzz(ground)?;
     for target in fuzz_targets(ground)? {

@@ -2,7 +2,7 @@
 
 use super::question;
 use crate::admit::Call;
-use crate::continuation;
+use crate::continuation::{self, LEGS};
 use crate::house::House;
 use crate::inspect;
 use crate::record::Ending;
@@ -159,6 +159,10 @@ fn questions(house: &House, sent: &Sent, result: &Members) -> Result<Raw, String
     let (call, method) = (&sent.call, sent.call.method);
     if !method.row().may_ask {
         return Err(format!("it asked for input in answer to {}", method.name()));
+    }
+    // SECURITY: nobody is asked for ever: `a_server_that_asks_for_ever_is_given_up`.
+    if call.trail.legs >= LEGS {
+        return Err(format!("it asked more than {LEGS} times"));
     }
     let asked = view::InputRequired::of(result).map_err(|error| error.to_string())?;
     let mut fit = Edit::new();

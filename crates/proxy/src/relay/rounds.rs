@@ -28,49 +28,37 @@ pub(super) fn asked(sent: &Sent, outcome: &Outcome) -> Option<Members> {
     asks.then(|| result.clone())
 }
 
-/// The conversation of one call.
-#[derive(Default)]
-pub(super) struct Rounds(u32);
-
-impl Rounds {
-    /// Puts the questions of `result` to the client and sends the call again with what it answers.
-    ///
-    /// # Errors
-    /// The stop that ends the call: no answer, a question that must not be put, a refusal on the second way.
-    pub(super) async fn next(
-        &mut self,
-        house: &Arc<House>,
-        sent: Sent,
-        result: &Members,
-        flow: &mut Flow,
-        until: &mut BoxFuture<'static, ()>,
-    ) -> Result<Sent, Stop> {
-        let (mut call, asked) = answer::ask(house, sent, result, flow.streamed()).await?;
-        self.0 += 1;
-        if self.0 > ROUNDS {
-            let reason = format!("it asked more than {ROUNDS} times");
-            return Err(Stop::fault(call.trail, ErrorKind::Upstream, Code::UPSTREAM_FAILED, reason));
-        }
-        let mut left = Left { house: Arc::clone(house), trail: Some(call.trail.next_leg(house)) };
-        let answers = answers(house, &call, &asked, flow, until).await;
-        left.trail = None;
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(why) => return Err(Stop::new(call.trail, why)),
-        };
-        let params = with(call.params.as_ref(), &asked, answers);
-        if params.as_bytes().len() > call.state.bounds.bytes {
-            let refusal = Refusal::params("the answers are too large together");
-            return Err(Stop::refused(call.trail, refusal));
-        }
-        call.params = params.members();
-        // The caller may have lost its token while it thought; policy is asked again on the way.
-        if let Err(error) = house.authn.recheck(&call.caller.verified) {
-            return Err(Stop::new(call.trail, Why::Challenge(error)));
-        }
-        let target = resolve(house, call)?;
-        go(house, target).await
+/// Puts the questions of `result` to the client and sends the call again with what it answers.
+///
+/// # Errors
+/// The stop that ends the call: no answer, a question that must not be put, a refusal on the second way.
+pub(super) async fn next(
+    house: &Arc<House>,
+    sent: Sent,
+    result: &Members,
+    flow: &mut Flow,
+    until: &mut BoxFuture<'static, ()>,
+) -> Result<Sent, Stop> {
+    let (mut call, asked) = answer::ask(house, sent, result, flow.streamed()).await?;
+    let mut left = Left { house: Arc::clone(house), trail: Some(call.trail.next_leg(house)) };
+    let answers = answers(house, &call, &asked, flow, until).await;
+    left.trail = None;
+    let answers = match answers {
+        Ok(answers) => answers,
+        Err(why) => return Err(Stop::new(call.trail, why)),
+    };
+    let params = with(call.params.as_ref(), &asked, answers);
+    if params.as_bytes().len() > call.state.bounds.bytes {
+        let refusal = Refusal::params("the answers are too large together");
+        return Err(Stop::refused(call.trail, refusal));
     }
+    call.params = params.members();
+    // The caller may have lost its token while it thought; policy is asked again on the way.
+    if let Err(error) = house.authn.recheck(&call.caller.verified) {
+        return Err(Stop::new(call.trail, Why::Challenge(error)));
+    }
+    let target = resolve(house, call)?;
+    go(house, target).await
 }
 
 /// A call whose caller is being asked. Dropped with its trail, because the call was withdrawn, it goes on record.
@@ -177,7 +165,5 @@ fn fault(kind: ErrorKind, reason: &str) -> Why {
     Why::Fault(Fault { kind, code: Code::INPUT_MISSING, reason: reason.into() })
 }
 
-/// Times that one call may ask its caller something: what SDKs allow.
-const ROUNDS: u32 = 10;
 /// Answers that may wait: as many as there may be questions.
 const WAITING: usize = 64;

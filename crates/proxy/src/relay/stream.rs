@@ -104,7 +104,6 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
     let quiet = sent.call.state.config.limits.keep_alive;
     let id = sent.call.id.clone();
     let session = sent.call.client.session.clone();
-    let mut rounds = rounds::Rounds::default();
     let mut until = crate::listen::until(&house, &sent.call.caller.verified);
     let last = loop {
         let inbound = match first.take() {
@@ -144,7 +143,7 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
             Ok(Inbound::Final(outcome)) => {
                 sent.call.trail.mark(&house, Stage::Upstream);
                 if let Some(result) = rounds::asked(&sent, &outcome) {
-                    match rounds.next(&house, sent, &result, &mut flow, &mut until).await {
+                    match rounds::next(&house, sent, &result, &mut flow, &mut until).await {
                         Ok(next) => sent = next,
                         Err(stop) => break Err(stop),
                     }

@@ -36,6 +36,8 @@ pub enum Act {
     /// A question to the client, by its method and params; what it answers comes back as text. In the stateless era
     /// it is asked by `input_required`, until it is answered.
     Ask(String, Value),
+    /// The same question again and again, as long as it is answered; in the session era.
+    AskAgain(String, Value),
     /// The same question, but on the session's stream of unsolicited messages, and the answer in one piece.
     AskAside(String, Value),
     /// This HTTP status, without a body.

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 pub(super) async fn serve(listener: TcpListener, house: Arc<House>) {
     // Ends with the server: its connections end with it.
@@ -234,7 +234,8 @@ impl House {
                     }
                 }
             }
-            Act::Ask(method, question) => return Ok(self.ask(era, session, id, &method, &question)),
+            Act::Ask(method, question) => return Ok(self.ask(session, id, &method, &question, false)),
+            Act::AskAgain(method, question) => return Ok(self.ask(session, id, &method, &question, true)),
             Act::AskAside(method, question) => text(self.ask_aside(session, id, &method, &question).await),
             Act::Status(code) => return Ok(status(code)),
         };
@@ -287,43 +288,51 @@ impl House {
         let asked = format!("aside-{id}");
         let question = json!({"jsonrpc": "2.0", "id": asked, "method": method, "params": params});
         drop(self.news.send((session.clone(), question)));
-        loop {
-            match answers.recv().await {
-                Ok((whose, answer)) if whose == session && answer["id"] == asked => {
-                    return answer["result"].to_string();
-                }
-                Ok(_) => {}
-                Err(_) => return "nobody answered".to_owned(),
-            }
-        }
+        let answer = answer_to(&asked, session.as_ref(), &mut answers).await;
+        answer.map_or_else(|| "nobody answered".to_owned(), |answer| answer["result"].to_string())
     }
 
+    /// Asks on the stream of the call; what is answered comes back as text.
     fn ask(
         &self,
-        era: Era,
         session: Option<String>,
         id: &Value,
         method: &str,
         params: &Value,
+        again: bool,
     ) -> Response<Outgoing> {
         let (pieces, body) = mpsc::channel(8);
         let mut answers = self.answers.subscribe();
         let (id, method, params) = (id.clone(), method.to_owned(), params.clone());
         tokio::spawn(async move {
-            // Unique in its session (JSON-RPC 2.0 §4): several calls may ask at once.
-            let asked = format!("question-{id}");
-            let question = json!({"jsonrpc": "2.0", "id": asked, "method": method, "params": params});
-            drop(pieces.send(Ok(event(&question))).await);
-            while let Ok((whose, answer)) = answers.recv().await {
-                if whose == session && answer["id"] == asked {
-                    let text = answer["result"].to_string();
-                    let done = success(era, &id, json!({"content": [{"type": "text", "text": text}]}));
-                    drop(pieces.send(Ok(event(&done))).await);
+            for time in 1.. {
+                // Unique in its session (JSON-RPC 2.0 §4): several calls may ask at once.
+                let asked = format!("question-{id}-{time}");
+                let question = json!({"jsonrpc": "2.0", "id": asked, "method": method, "params": params});
+                drop(pieces.send(Ok(event(&question))).await);
+                let Some(answer) = answer_to(&asked, session.as_ref(), &mut answers).await else { return };
+                if !again || answer["result"].is_null() {
+                    let text = json!({"content": [{"type": "text", "text": answer["result"].to_string()}]});
+                    drop(pieces.send(Ok(event(&success(Era::Session, &id, text)))).await);
                     return;
                 }
             }
         });
         stream(Outgoing::Pieces(body))
+    }
+}
+
+/// The client's answer to the question of this id in this session.
+async fn answer_to(
+    id: &str,
+    session: Option<&String>,
+    answers: &mut broadcast::Receiver<(Option<String>, Value)>,
+) -> Option<Value> {
+    loop {
+        let (whose, answer) = answers.recv().await.ok()?;
+        if whose.as_ref() == session && answer["id"] == id {
+            return Some(answer);
+        }
     }
 }
 

@@ -154,6 +154,33 @@ async fn a_server_that_asks_for_ever_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_a_newer_client_for_ever_is_given_up() {
+    // Of either era: the newer one asks whenever it is called, the older one after each answer.
+    let question = json!({
+        "resultType": "input_required",
+        "inputRequests": {"question": {"method": "elicitation/create", "params": name_form()}},
+    });
+    let forever = Act::AskAgain("elicitation/create".to_owned(), name_form());
+    for (era, act) in [(Era::Stateless, Act::Answer(question)), (Era::Session, forever)] {
+        let idp = FakeIdp::start(clock()).await;
+        let up = FakeUpstream::of(&[era]).await.with("ask", act);
+        let bed = Bed { gateway: Setup::trusting(&idp).server("up", &up).start().await, idp, up };
+        let caller = newer(&bed, "alice");
+        let mut reply = caller.call("ask", json!({"text": "a"})).await;
+        let mut times = 0;
+        while reply.result()["resultType"] == "input_required" {
+            times += 1;
+            reply = retry(&caller, "a", &reply.result()["requestState"], accepted("n")).await;
+        }
+        assert_eq!(times, 10, "{era:?}");
+        // The newer server has failed; the older one was told that nobody can be asked, and ended by itself.
+        let ended =
+            if era == Era::Stateless { code(&reply) == "PTN-4002" } else { reply.content() == "null" };
+        assert!(ended, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn a_call_withdrawn_while_its_caller_is_asked_is_on_record() {
     let bed = asking("elicitation/create", form(json!({"name": {"type": "string"}}))).await;
     let caller = older(&bed, "alice").await;

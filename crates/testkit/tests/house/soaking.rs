@@ -5,6 +5,7 @@ use model::{Dice, SeededDice};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use testkit::{
     Act, Caller, Era, FakeIdp, FakeUpstream, Reply, Setup, Stream, TestGateway, clock, eventually,
 };
@@ -48,7 +49,7 @@ impl Town {
         older.forgets();
         newer.forgets();
         let limits = json!({
-            "question_timeout": "4s", "idle_timeout": "1s", "keep_alive": "1s",
+            "question_timeout": format!("{}s", 4 + size / 200), "idle_timeout": "1s", "keep_alive": "1s",
             "cached_tokens": 64, "sessions": size * 2,
             "streams": size * 4, "streams_per_principal": size * 4, "calls_per_principal": size * 4,
         });
@@ -267,4 +268,58 @@ async fn nobody_gets_anothers_answer() {
         ended.unwrap();
     }
     town.is_quiet([64, 64, 64]).await;
+}
+
+/// How long a withdrawn call takes to be withdrawn at its server, for every pair of eras. The soak holds it to 100 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawn_call_is_withdrawn_at_its_server() {
+    let times = count("PORTUNUS_SOAK_WITHDRAWN", 3);
+    let limit =
+        std::env::var("PORTUNUS_SOAK_WITHDRAWN").map_or(Duration::MAX, |_| Duration::from_millis(100));
+    for (client, server) in [Era::Session, Era::Stateless]
+        .into_iter()
+        .flat_map(|era| [(era, Era::Session), (era, Era::Stateless)])
+    {
+        let idp = FakeIdp::start(clock()).await;
+        let up = FakeUpstream::of(&[server]).await.with("slow", Act::Hang);
+        let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+        let caller = gateway.caller(&idp, "alice", "/servers/up/mcp");
+        let caller = if client == Era::Session { caller.open().await } else { caller };
+        let mut longest = Duration::ZERO;
+        for time in 1..=times {
+            let call = caller.message("tools/call", json!({"name": "slow", "arguments": {"text": "a"}}));
+            let line = caller.begin(caller.post(&call)).await;
+            eventually("the call at the server", || {
+                std::future::ready((up.calls().len() == time).then_some(()))
+            })
+            .await;
+            let begun = Instant::now();
+            if client == Era::Session {
+                let params = json!({"requestId": call["id"]});
+                let message =
+                    json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+                assert_eq!(caller.send(caller.post(&message)).await.status, 202);
+            }
+            drop(line);
+            withdrawn(&up, server, time).await;
+            longest = longest.max(begun.elapsed());
+        }
+        println!("{client:?} client, {server:?} server: withdrawn within {} ms", longest.as_millis());
+        assert!(longest <= limit, "{client:?} client, {server:?} server: {longest:?}");
+    }
+}
+
+/// Waits until the server has been told so often: by a notification in a session, by a closed connection without one.
+async fn withdrawn(up: &FakeUpstream, server: Era, times: usize) {
+    if server == Era::Stateless {
+        return up.abandoned(times).await;
+    }
+    let told = || {
+        let seen = up.seen();
+        let told = seen
+            .iter()
+            .filter(|seen| String::from_utf8_lossy(&seen.body).contains("notifications/cancelled"));
+        std::future::ready((told.count() >= times).then_some(()))
+    };
+    eventually("the withdrawal", told).await;
 }
