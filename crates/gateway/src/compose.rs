@@ -181,6 +181,7 @@ impl Gateway {
             environment: crate::environment::of_children(),
             catalog_refresh: settings.catalog_refresh,
             observer: Arc::<metrics::Metrics>::clone(&metrics),
+            traces: None,
         });
         let now = clock.now();
         let force = Force {

@@ -82,6 +82,9 @@ pub(crate) struct Opening {
 /// Admits one request.
 pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admitted, Stop> {
     let Authenticated { mut trail, state, method, headers, body, caller } = authenticated;
+    if let Some(span) = &mut trail.span {
+        span.join_headers(&headers);
+    }
     if method != http::Method::POST {
         trail.verb = Some(if method == http::Method::GET { "GET" } else { "DELETE" });
         let session = match era::session(house, &trail, &headers) {
@@ -162,6 +165,9 @@ fn call(
     };
     trace(&mut meta, &headers);
     group(&mut trail, house, &state, &client, Some(&meta));
+    if trail.trace.is_none() {
+        trail.trace = trail.span.as_ref().and_then(|span| span.own_trace());
+    }
     trail.mark(house, Stage::Admit);
     Ok(Call { trail, state, caller, headers, client, method, id, params, meta })
 }
@@ -176,6 +182,9 @@ fn understand(
 ) -> Result<(Client, RequestMeta), Box<Refusal>> {
     let meta = RequestMeta::read(params)
         .map_err(|error| Box::new(Refusal::params(error.to_string()).status(StatusCode::BAD_REQUEST)))?;
+    if let (Some(span), Some(traceparent)) = (&mut trail.span, &meta.traceparent) {
+        span.join(traceparent);
+    }
     let client = if era::is_stateless(headers, method, &meta) {
         era::stateless(house, trail, headers, method, params, &meta)?
     } else if *method == Called::Known(Method::Initialize) {
@@ -186,7 +195,7 @@ fn understand(
             None => return Err(Box::new(era::no_session())),
         }
     };
-    trail.era = Some(client.version.era());
+    trail.version = Some(client.version);
     Ok((client, meta))
 }
 

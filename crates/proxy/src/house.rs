@@ -9,6 +9,7 @@ use crate::rules::Rules;
 use crate::session::conversation::Inferred;
 use crate::session::{Ended, Sessions};
 use crate::stripped::Told;
+use crate::trace::Traces;
 use crate::upstream::{UpstreamSettings, Upstreams};
 use crate::watch::Watch;
 use arc_swap::ArcSwap;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub catalog_refresh: Duration,
     /// Who is told of every call, for metrics.
     pub observer: Arc<dyn Observer>,
+    /// Who is told of every leg for tracing, if anybody is.
+    pub traces: Option<Traces>,
 }
 
 /// Is told how every request ended. Called on the request path: it must not block.
@@ -97,6 +100,7 @@ pub struct House {
     pub(crate) views: list::Views,
     pub(crate) stripped: Told,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) traces: Option<Traces>,
     pub(crate) draining: watch::Sender<bool>,
 }
 
@@ -166,6 +170,7 @@ impl House {
             views: list::Views::new(),
             stripped: Told::new(),
             observer: parts.observer,
+            traces: parts.traces,
             draining: watch::channel(false).0,
         })
     }

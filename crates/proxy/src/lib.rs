@@ -25,6 +25,7 @@ mod send;
 mod crowd;
 mod stop;
 mod stripped;
+mod trace;
 mod trail;
 
 mod continuation;
@@ -49,4 +50,6 @@ pub use house::{House, Observer, Occupancy, Parts};
 pub use reply::Reply;
 pub use rules::{Current, Rules};
 pub use session::{Ended, EndedError};
+pub use trace::{Context, Leg, LegSink, LegTarget, Mark, Parent, Share, Traces};
+pub use trail::Stage;
 pub use upstream::{UpstreamSettings, Upstreams};

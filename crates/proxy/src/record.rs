@@ -10,6 +10,7 @@ use crate::inspect::Vetted;
 use crate::parked::Bay;
 use crate::resolve::Target;
 use crate::stop::{Fault, Stop, Why};
+use crate::trace::{self, Leg, Told};
 use crate::trail::{Stage, Trail};
 use audit::{AppendError, Ticket};
 use ledger::{Attempt, Leaf, Status};
@@ -45,6 +46,8 @@ pub(crate) struct OpenCall {
     settled: bool,
     method: &'static str,
     server: Option<model::ServerName>,
+    /// What is told of this leg for tracing.
+    leg: Option<Box<Leg>>,
 }
 
 /// How a call ended, for its outcome.
@@ -68,7 +71,11 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         return Err(unavailable(target.call.trail, "the intent could not be queued"));
     };
     let trail = &target.call.trail;
-    let open = OpenCall {
+    let mut leg = trace::leg(trail);
+    if let Some(leg) = &mut leg {
+        leg.goes_to(&target.call.state.config);
+    }
+    let mut open = OpenCall {
         house: Arc::clone(house),
         call: trail.call,
         plain_read: target.plain_read,
@@ -77,6 +84,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         settled: false,
         method: trail.asked(),
         server: trail.server.clone(),
+        leg,
     };
     if !target.plain_read
         && let Err(reason) = wait(ticket, true).await
@@ -86,6 +94,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         return Err(unavailable(trail, &reason));
     }
     target.call.trail.mark(house, Stage::Record);
+    trace::catch_up(open.leg.as_mut(), &target.call.trail);
     Ok(Recorded { target, open })
 }
 
@@ -111,6 +120,8 @@ impl OpenCall {
         let ticket = self.append(&ending);
         let told = fault_of(&ending);
         self.observe(told);
+        trace::catch_up(self.leg.as_mut(), &trail);
+        self.tell(&ending);
         let written = match ticket {
             Ok(ticket) => wait(ticket, false).await,
             Err(error) => Err(error.to_string()),
@@ -178,6 +189,22 @@ impl OpenCall {
         self.house.audit.append(self.house.clock.now(), &Leaf::Outcome(outcome))
     }
 
+    /// Tells of this leg for tracing.
+    fn tell(&mut self, ending: &Ending<'_>) {
+        let Some(mut leg) = self.leg.take() else { return };
+        if self.sent {
+            leg.was_sent(self.house.clock.ticks());
+        }
+        let told = Told {
+            status: ending.status,
+            code: ending.code,
+            // A stop of ours tells our code; what a server said stays between it and its caller.
+            rpc: ending.code.map(|code| i64::from(code.0)),
+            reply_bytes: ending.reply_bytes,
+        };
+        trace::tell(&self.house, leg, told);
+    }
+
     fn observe(&self, fault: Option<(ErrorKind, Code)>) {
         let server = self.server.as_ref().map(model::ServerName::as_str);
         self.house.observer.ended(self.method, server, fault, self.latency.total);
@@ -202,6 +229,7 @@ impl Drop for OpenCall {
         };
         drop(self.append(&ending));
         self.observe(Some((ErrorKind::Cancelled, Code::BUSY)));
+        self.tell(&ending);
     }
 }
 
@@ -236,6 +264,7 @@ pub(crate) async fn local(
     match written {
         Ok(()) => {
             house.observer.ended(method, None, None, latency.total);
+            tell(house, &trail, Told { status: Status::Ok, code: None, rpc: None, reply_bytes });
             Ok(trail)
         }
         Err(reason) => Err(unavailable(trail, &reason)),
@@ -261,6 +290,8 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
         house.failures.count(trail.peer.ip(), code, None);
         return Stop { trail, why, settled: true };
     };
+    let rpc = why.rpc(trail.method);
+    tell(house, &trail, Told { status: Status::Failed(kind), code: Some(code), rpc, reply_bytes: 0 });
     let written = match house.audit.append(trail.at, &Leaf::Denial(denial)) {
         Ok(ticket) => wait(ticket, false).await,
         Err(error) => Err(error.to_string()),
@@ -291,6 +322,18 @@ pub(crate) fn unanswered(house: &House, trail: &Trail, kind: ErrorKind) {
     if let Some(denial) = leaf::denial(trail, kind, code, Some(reason), latency) {
         // The legs that took effect have their outcomes; this one was never sent.
         drop(house.audit.append(house.clock.now(), &Leaf::Denial(denial)));
+        tell(
+            house,
+            trail,
+            Told { status: Status::Failed(kind), code: Some(code), rpc: None, reply_bytes: 0 },
+        );
+    }
+}
+
+/// Tells of a leg that had no intent, for tracing. A stranger's is none: it has no leaf either.
+fn tell(house: &House, trail: &Trail, told: Told) {
+    if let Some(leg) = trace::leg(trail) {
+        trace::tell(house, leg, told);
     }
 }
 

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use model::{Code, ErrorKind};
 use net::Body;
 use net::body::Abort;
-use protocol::{Era, Id, Method, reply};
+use protocol::{Era, Id, Method, Version, reply};
 use serde_json::{Map, Value, json};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -190,7 +190,7 @@ fn denied(trail: &Trail, message: &str, code: Code, obligations: &[Arc<str>]) ->
         "isError": true,
         "_meta": {"portunus/decision": Value::Object(facts)},
     });
-    if trail.era == Some(Era::Stateless)
+    if trail.version.map(Version::era) == Some(Era::Stateless)
         && let Some(members) = result.as_object_mut()
     {
         members.insert("resultType".to_owned(), json!("complete"));

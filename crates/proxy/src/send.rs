@@ -7,7 +7,8 @@ use crate::listen;
 use crate::record::OpenCall;
 use crate::resolve::{Named, Target};
 use crate::stop::Stop;
-use crate::upstream::{self, Exchange, Outbound, Owner, Trace, UpstreamError};
+use crate::trace;
+use crate::upstream::{self, Exchange, Outbound, Owner, UpstreamError};
 use ledger::Attempt;
 use model::ServerName;
 use protocol::{Members, Method, Raw, header};
@@ -34,6 +35,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
     let unknown_headers = header::unknown_params(&call.headers, &tool_headers)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    let (params, trace) = trace::onward(&call.trail, &call.meta, params);
     let out = Outbound {
         server: server.clone(),
         owner: Owner {
@@ -50,7 +52,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
         tool_headers,
         unknown_headers,
         credential,
-        trace: Trace { parent: call.meta.traceparent.clone(), state: call.meta.tracestate.clone() },
+        trace,
         deadline: deadline(&call, &server),
         inbox: call.client.session.as_ref().map(|session| listen::inbox(house, session)),
     };

@@ -4,6 +4,7 @@
 use crate::trail::Trail;
 use http::StatusCode;
 use model::{Code, ErrorKind};
+use protocol::Method;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -156,6 +157,20 @@ impl Why {
             }
             Self::Busy => (ErrorKind::TooMuch, Code::BUSY, None),
             Self::Fault(fault) => (fault.kind, fault.code, Some(Arc::clone(&fault.reason))),
+        }
+    }
+
+    /// The code of the JSON-RPC error that tells it; none where a tool's result does.
+    pub(crate) fn rpc(&self, method: Option<Method>) -> Option<i64> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.rpc),
+            Self::Denied(_) | Self::AskFirst(_) if method == Some(Method::ToolsCall) => None,
+            Self::Challenge(_)
+            | Self::Edge(_)
+            | Self::Denied(_)
+            | Self::AskFirst(_)
+            | Self::Busy
+            | Self::Fault(_) => Some(i64::from(self.facts().1.0)),
         }
     }
 }

@@ -4,8 +4,9 @@
 use crate::config::Endpoint;
 use crate::house::House;
 use crate::session::conversation::Conversation;
+use crate::trace::OpenSpan;
 use model::{CallId, Digest, Impact, Principal, PrincipalKey, ServerName, Timestamp};
-use protocol::{Id, Method, Raw};
+use protocol::{Id, Method, Raw, Version};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ pub(crate) struct Trail {
     pub(crate) verb: Option<&'static str>,
     /// The client's JSON-RPC id: every reply carries it.
     pub(crate) id: Option<Id>,
-    pub(crate) era: Option<protocol::Era>,
+    /// What the client speaks.
+    pub(crate) version: Option<Version>,
     pub(crate) server: Option<ServerName>,
     /// The tool, prompt or resource as the server names it.
     pub(crate) item: Option<Arc<str>>,
@@ -44,6 +46,8 @@ pub(crate) struct Trail {
     pub(crate) revision: Option<Digest>,
     /// The W3C trace id, 32 hexadecimal digits.
     pub(crate) trace: Option<Arc<str>>,
+    /// What is told of it for tracing; none while traces are off.
+    pub(crate) span: Option<Box<OpenSpan>>,
     pub(crate) bytes_in: usize,
     begun: u64,
     last: u64,
@@ -51,17 +55,43 @@ pub(crate) struct Trail {
 }
 
 /// The stages whose time is kept; the names are those of [`ledger::Latency`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Stage {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Who is calling.
     Authenticate,
+    /// What is asked, in which protocol.
     Admit,
+    /// What it names.
     Resolve,
+    /// What policy says.
     Authorize,
+    /// What goes out is read.
     Inspect,
+    /// The intent, or what was answered here, goes on record.
     Record,
+    /// The server's own credential is fetched.
     Attach,
+    /// The server is asked and answers.
     Upstream,
+    /// What it answered is read and made fit for its client.
     Release,
+}
+
+impl Stage {
+    /// The name, as in the record's latencies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Admit => "admit",
+            Self::Resolve => "resolve",
+            Self::Authorize => "authorize",
+            Self::Inspect => "inspect",
+            Self::Record => "record",
+            Self::Attach => "attach",
+            Self::Upstream => "upstream",
+            Self::Release => "release",
+        }
+    }
 }
 
 impl Trail {
@@ -81,7 +111,7 @@ impl Trail {
             method: None,
             verb: None,
             id: None,
-            era: None,
+            version: None,
             server: None,
             item: None,
             definition: None,
@@ -93,6 +123,7 @@ impl Trail {
             decision: None,
             revision: None,
             trace: None,
+            span: OpenSpan::begin(house),
             bytes_in: 0,
             begun: ticks,
             last: ticks,
@@ -111,8 +142,9 @@ impl Trail {
         next.conversation.clone_from(&self.conversation);
         next.method = self.method;
         next.id.clone_from(&self.id);
-        next.era = self.era;
+        next.version = self.version;
         next.trace.clone_from(&self.trace);
+        next.span = self.span.as_ref().map(|span| span.beside(house));
         next.server.clone_from(&self.server);
         next.item.clone_from(&self.item);
         next
@@ -128,6 +160,9 @@ impl Trail {
         let now = house.clock.ticks();
         let spent = microseconds(now.saturating_sub(self.last));
         self.last = now;
+        if let Some(span) = &mut self.span {
+            span.mark(stage, now.saturating_sub(self.begun));
+        }
         let latency = &mut self.latency;
         let slot = match stage {
             Stage::Authenticate => &mut latency.authenticate,
@@ -141,6 +176,11 @@ impl Trail {
             Stage::Release => &mut latency.release,
         };
         *slot = slot.saturating_add(spent);
+    }
+
+    /// Ticks of the clock when it began.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// Where the time went, until now.

@@ -72,7 +72,8 @@ fn leg(house: &House, call: &Call, uri: &str) -> Result<Box<Call>, Stop> {
     trail.conversation.clone_from(&call.trail.conversation);
     trail.trace.clone_from(&call.trail.trace);
     trail.method = Some(Method::SubscriptionsListen);
-    trail.era = call.trail.era;
+    trail.version = call.trail.version;
+    trail.span = call.trail.span.as_ref().map(|span| span.beside(house));
     let Some(caller) = Caller::again(house, &call.state, &call.caller) else { return Err(Stop::busy(trail)) };
     let notifications = Raw::of_value(&json!({"resourceSubscriptions": [uri]}));
     let params = call.params.as_ref().and_then(|params| {

@@ -131,6 +131,7 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
         match inbound {
             Ok(Inbound::Notification(notification)) => tell(&sent.call.state, &mut flow, &notification).await,
             Ok(Inbound::Request(request)) if parked::waits(&sent) => {
+                sent.call.trail.mark(&house, Stage::Upstream);
                 match parked::put(&house, sent, request, flow.streamed).await {
                     Ok(Put::Parked(body)) => break Ok(body),
                     Ok(Put::Declined(declined)) => sent = *declined,
