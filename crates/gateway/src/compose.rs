@@ -8,8 +8,9 @@ use crate::keys::KeysError;
 use crate::policies::PoliciesError;
 use crate::reload::ReloadError;
 use crate::standing::Standing;
+use crate::traces::Exporter;
 use crate::watch::Watch;
-use crate::{admin, aside, keys, metrics, policies};
+use crate::{admin, aside, keys, metrics, policies, traces};
 use authn::{Authn, Resource};
 use futures_util::FutureExt as _;
 use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
@@ -54,6 +55,7 @@ pub struct Gateway {
     stop: watch::Sender<Phase>,
     serving: Option<JoinHandle<listen::Drained>>,
     tasks: Vec<JoinHandle<()>>,
+    exporter: Option<Exporter>,
 }
 
 /// How far the end has come.
@@ -109,6 +111,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The collector's address cannot be used.
+    #[error("the collector of traces")]
+    Traces(#[from] net::egress::DestinationError),
     /// The public URL names no resource.
     #[error(transparent)]
     Resource(#[from] authn::ResourceError),
@@ -165,6 +170,8 @@ impl Gateway {
             audit::Failures::new(audit::FailuresConfig::default(), audit.clone(), Arc::clone(&clock));
         let failures = Arc::new(failures);
         let metrics = Arc::new(metrics::Metrics::new());
+        let export = |settings| traces::start(settings, egress.clone(), Arc::clone(&dice), &metrics);
+        let (traces, exporter) = settings.traces.as_ref().map(export).transpose()?.unzip();
 
         let house = House::new(Parts {
             config,
@@ -181,7 +188,7 @@ impl Gateway {
             environment: crate::environment::of_children(),
             catalog_refresh: settings.catalog_refresh,
             observer: Arc::<metrics::Metrics>::clone(&metrics),
-            traces: None,
+            traces,
         });
         let now = clock.now();
         let force = Force {
@@ -206,7 +213,9 @@ impl Gateway {
             asked: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         };
-        Ok(Self::serve(Arc::new(inside), (listener, address), (admin, admin_address), watch))
+        let mut gateway = Self::serve(Arc::new(inside), (listener, address), (admin, admin_address), watch);
+        gateway.exporter = exporter;
+        Ok(gateway)
     }
 
     fn serve(
@@ -247,7 +256,7 @@ impl Gateway {
             tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
         }
         tracing::info!(%address, admin = %admin_address, url = %inside.public_url, "serving");
-        Self { inside, address, admin_address, stop, serving: Some(serving), tasks }
+        Self { inside, address, admin_address, stop, serving: Some(serving), tasks, exporter: None }
     }
 
     /// Where clients connect.
@@ -300,7 +309,7 @@ impl Gateway {
     }
 
     /// Ends softly: takes no new connections, ends streams, lets open calls finish within the drain
-    /// deadline, then closes servers and record.
+    /// deadline, then closes servers and record, and delivers the last spans.
     pub async fn shutdown(mut self) {
         self.inside.begin_drain();
         self.inside.house.drain();
@@ -318,6 +327,9 @@ impl Gateway {
         });
         if let Ok(Err(error)) = closed.await {
             tracing::error!(%error, "the record could not be closed");
+        }
+        if let Some(exporter) = self.exporter.take() {
+            exporter.finish().await;
         }
         self.stop.send_replace(Phase::Gone);
     }

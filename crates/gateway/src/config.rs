@@ -20,6 +20,7 @@ mod server;
 mod settings;
 mod shape;
 mod toolset;
+mod traces;
 mod tree;
 mod units;
 mod yaml;
@@ -30,6 +31,7 @@ pub use log::{Format, Log};
 pub use record::Record;
 pub use reference::reference;
 pub use settings::Settings;
+pub use traces::Traces;
 
 pub(crate) use address::{WebAddress, is_loopback};
 pub(crate) use insert::InsertError;

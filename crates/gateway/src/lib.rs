@@ -21,6 +21,7 @@ mod shown;
 mod snapshot;
 mod standing;
 mod telemetry;
+mod traces;
 mod watch;
 
 pub mod cli;

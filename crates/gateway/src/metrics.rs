@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
     seconds: Family<MethodLabel, Histogram, fn() -> Histogram>,
     reloads: Family<ReloadLabels, Counter>,
+    spans_sent: Counter,
+    spans_dropped: Family<ReasonLabel, Counter>,
     gauges: Gauges,
 }
 
@@ -47,6 +49,11 @@ struct MethodLabel {
 struct ReloadLabels {
     what: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,14 +91,27 @@ impl Metrics {
             Family::clone(&seconds),
         );
         registry.register("reloads", "Reloads of configuration and policies", Family::clone(&reloads));
+        let (spans_sent, spans_dropped) = (Counter::default(), Family::default());
+        registry.register("spans_sent", "Spans that the collector took", spans_sent.clone());
+        registry.register("spans_dropped", "Spans that nobody will see", Family::clone(&spans_dropped));
         let gauges = Gauges::register(&mut registry);
-        Self { registry, calls, seconds, reloads, gauges }
+        Self { registry, calls, seconds, reloads, spans_sent, spans_dropped, gauges }
     }
 
     /// Counts a reload of `what`.
     pub(crate) fn reloaded(&self, what: &'static str, done: bool) {
         let outcome = if done { "done" } else { "refused" };
         self.reloads.get_or_create(&ReloadLabels { what, outcome }).inc();
+    }
+
+    /// Counts spans that the collector took.
+    pub(crate) fn spans_sent(&self, spans: u64) {
+        self.spans_sent.inc_by(spans);
+    }
+
+    /// Counts spans that are lost.
+    pub(crate) fn spans_dropped(&self, reason: &'static str, spans: u64) {
+        self.spans_dropped.get_or_create(&ReasonLabel { reason }).inc_by(spans);
     }
 
     /// The text of a scrape.
@@ -203,6 +223,8 @@ mod tests {
         metrics.ended("tools/call", Some("git"), Some((ErrorKind::Denied, Code::DENIED)), 200);
         metrics.ended("tools/call", None, Some((ErrorKind::Unauthenticated, Code::TOKEN_INVALID)), 90);
         metrics.reloaded("policies", false);
+        metrics.spans_sent(7);
+        metrics.spans_dropped("queue", 2);
         let reading = Reading {
             servers: vec![("git".to_owned(), "ready")],
             record_ready: true,
@@ -218,6 +240,8 @@ mod tests {
             r#"portunus_call_duration_seconds_count{method="tools/call"} 3"#,
             r#"portunus_reloads_total{what="policies",outcome="refused"} 1"#,
             r#"portunus_server_state{server="git",state="ready"} 1"#,
+            "portunus_spans_sent_total 7",
+            r#"portunus_spans_dropped_total{reason="queue"} 2"#,
             "portunus_record_ready 1",
             "portunus_calls_parked 4",
             "portunus_policy_age_seconds 1.5",

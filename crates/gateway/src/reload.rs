@@ -153,6 +153,7 @@ fn warn_of_what_needs_a_restart(old: &Settings, new: &Settings) {
         ("listen.public_url", old.listen.public_url != new.listen.public_url),
         ("admin.address", old.admin != new.admin),
         ("data_dir", old.data_dir != new.data_dir),
+        ("traces", old.traces != new.traces),
         ("workers", old.workers != new.workers),
         ("revoked_tokens_file", old.revoked_tokens_file != new.revoked_tokens_file),
     ];

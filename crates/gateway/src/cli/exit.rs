@@ -80,6 +80,7 @@ fn code_of(error: &StartError) -> u8 {
         | StartError::Policies(_)
         | StartError::Policy(_)
         | StartError::Tls(_)
+        | StartError::Traces(_)
         | StartError::Resource(_) => CONFIG,
         StartError::Bind { .. } => ADDRESS,
         StartError::DataDir { .. } | StartError::Keys(_) | StartError::Ended(_) | StartError::Record(_) => {

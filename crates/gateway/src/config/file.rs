@@ -8,6 +8,7 @@ use super::log::LogSection;
 use super::record::RecordSection;
 use super::server::ServerSection;
 use super::toolset::ToolsetSection;
+use super::traces::TracesSection;
 use super::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,6 +55,8 @@ pub(crate) struct File {
     pub(super) limits: LimitsSection,
     /// The log.
     pub(super) log: LogSection,
+    /// Traces for a collector (OTLP over HTTP). Off unless this section is there.
+    pub(super) traces: Option<TracesSection>,
     /// Worker threads. Default: one for each core.
     pub(super) workers: Option<u16>,
 }

@@ -185,23 +185,7 @@ impl HttpSection {
     ) -> Option<(Transport, Plan)> {
         let rule = Rule { allow_loopback: self.allow_loopback, allow_private: self.allow_private };
         let url = self.url(rule, around, &at.key("url"), check);
-        let mut headers = Vec::new();
-        for (name, secret) in &self.headers {
-            let here = at.key("headers").key(name);
-            let Ok(name) = http::HeaderName::from_bytes(name.as_bytes()) else {
-                check.fault(&here, "not a header's name", "letters, digits and hyphens");
-                continue;
-            };
-            let reference = reference(secret.from_env.as_deref(), secret.from_file.as_deref(), around);
-            match reference {
-                Some(reference) => {
-                    headers.push((name, reference.with_prefix(secret.prefix.as_deref().unwrap_or_default())))
-                }
-                None => {
-                    check.fault(&here, "not one place to read it from", "exactly one of from_env, from_file")
-                }
-            }
-        }
+        let headers = headers(&self.headers, around, &at.key("headers"), check);
         let plan = if headers.is_empty() { Ok(Plan::none()) } else { Plan::headers(account, headers) };
         let plan = plan
             .map_err(|error| {
@@ -276,6 +260,30 @@ impl StdioSection {
         let server = StdioServer { command, args: self.args, env, cwd: Some(cwd), shared: self.shared };
         Some((Transport::Stdio(server), plan))
     }
+}
+
+/// Headers by reference.
+pub(super) fn headers(
+    sections: &BTreeMap<String, SecretSection>,
+    around: &Surroundings<'_>,
+    at: &At,
+    check: &mut Check,
+) -> Vec<(http::HeaderName, Reference)> {
+    let mut headers = Vec::new();
+    for (name, secret) in sections {
+        let here = at.key(name);
+        let Ok(name) = http::HeaderName::from_bytes(name.as_bytes()) else {
+            check.fault(&here, "not a header's name", "letters, digits and hyphens");
+            continue;
+        };
+        match reference(secret.from_env.as_deref(), secret.from_file.as_deref(), around) {
+            Some(reference) => {
+                headers.push((name, reference.with_prefix(secret.prefix.as_deref().unwrap_or_default())))
+            }
+            None => check.fault(&here, "not one place to read it from", "exactly one of from_env, from_file"),
+        }
+    }
+    headers
 }
 
 /// The one place that is named; `None` for none or both.

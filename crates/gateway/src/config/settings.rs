@@ -3,7 +3,7 @@
 use super::check::{At, Check};
 use super::file::File;
 use super::server::Surroundings;
-use super::{Listen, Log, NAME_ACCEPTS, Record, issuer, server, toolset};
+use super::{Listen, Log, NAME_ACCEPTS, Record, Traces, issuer, server, toolset};
 use model::{Limits, ServerName, ToolsetName};
 use proxy::{ServerConfig, Toolset};
 use std::collections::BTreeMap;
@@ -47,6 +47,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The log. Read at start only.
     pub log: Log,
+    /// Traces, if they are on. Read at start only.
+    pub traces: Option<Traces>,
     /// Worker threads; `None`: one for each core. Read at start only.
     pub workers: Option<u16>,
 }
@@ -117,8 +119,8 @@ impl File {
         if names.is_empty() && !check.is_broken(&at("servers")) {
             check.absent(&at("servers"), "a gateway to nothing", "at least one server");
         }
-        let servers =
-            servers(self.servers, &Surroundings { base, limits: &limits, egress: egress.as_ref() }, check);
+        let around = Surroundings { base, limits: &limits, egress: egress.as_ref() };
+        let servers = servers(self.servers, &around, check);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let toolsets = if check.is_broken(&at("servers")) {
             BTreeMap::new()
@@ -133,6 +135,7 @@ impl File {
             check.fault(&at("workers"), "nobody would work", "at least 1");
         }
         let log = self.log.check(&at("log"), check);
+        let traces = self.traces.and_then(|section| section.check(&around, &at("traces"), check));
         Some(Settings {
             listen,
             admin,
@@ -150,6 +153,7 @@ impl File {
             record: self.record.check(),
             limits,
             log,
+            traces,
             workers: self.workers,
         })
     }

@@ -17,6 +17,7 @@ servers:
 toolsets:
   dev: { tools: [git/git_log, web/*] }
 limits: { request_bytes: 1MiB, call_timeout: 1m, json_depth: 32 }
+traces: { endpoint: 'http://10.0.0.1:4318/v1/traces', sample: 0.25 }
 ";
 
 fn folder() -> tempfile::TempDir {
@@ -46,6 +47,8 @@ fn a_good_file_becomes_settings() {
     assert_eq!(git.timeout, std::time::Duration::from_secs(60));
     assert_eq!(settings.data_dir, folder.path().join("data"));
     assert_eq!(settings.listen.address.to_string(), "127.0.0.1:7575");
+    let traces = settings.traces.unwrap();
+    assert_eq!((traces.sample, traces.service_name.as_str()), (0.25, "portunus"));
 }
 
 #[test]
@@ -73,6 +76,7 @@ servers:
 toolsets:
   dev: { tools: [git/x, webb/*, nonsense] }
 limits: { request_bytes: 12, json_depth: 0, sessionz: 3 }
+traces: { endpoint: 'http://127.0.0.1:4318', sample: 1.5, service_name: '', headers: { Host: { from_env: CARGO_PKG_NAME } } }
 ";
     let found = faults(text);
     let expected = [
@@ -96,6 +100,10 @@ limits: { request_bytes: 12, json_depth: 0, sessionz: 3 }
         "22 toolsets.dev.tools.2: \"nonsense\" is not `server/name`",
         "23 limits.request_bytes: a number where it does not belong",
         "23 limits.sessionz: unknown key `sessionz`",
+        "24 traces.endpoint: an address without a path",
+        "24 traces.sample: not a share",
+        "24 traces.service_name: no name",
+        "24 traces.headers: the header host belongs to the protocol",
     ];
     for line in expected {
         assert!(found.iter().any(|fault| fault.starts_with(line)), "{line}\nin {found:#?}");
@@ -118,6 +126,12 @@ fn each_fault_says_what_would_be_accepted() {
             "a loopback `listen.address`",
         ),
         ("version: 1\nversion: 1", "each key once"),
+        ("version: 1\ntraces: {}", "a `endpoint` here"),
+        ("version: 1\ntraces: { endpoint: 'ftp://a/v1/traces' }", "http://127.0.0.1:4318/v1/traces"),
+        (
+            "version: 1\ntraces: { endpoint: 'http://169.254.1.1/v1/traces' }",
+            "http://127.0.0.1:4318/v1/traces",
+        ),
         ("version: [", "YAML 1.2"),
         ("", "version: 1"),
     ] {
