@@ -1,4 +1,4 @@
-//! What the house is tested with: an identity provider, MCP servers and a gateway, all real processes of loopback
+//! What the house is tested with: an identity provider, MCP servers, a collector and a gateway, all real processes of loopback
 //! HTTP inside the test, and a client that can say anything.
 //!
 //! In: what a test wants to happen. Out: what happened: answers, what a server saw, what is on record.
@@ -15,6 +15,7 @@
 
 mod address;
 mod client;
+mod collector;
 mod gateway;
 mod idp;
 mod patience;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use address::free_address;
 pub use client::{Caller, Era, Event, Kept, Line, Reply, Stream, raw};
+pub use collector::{FakeCollector, Mood, SeenSpan};
 pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};
 pub use idp::{FakeIdp, Key, Token};
 pub use patience::{eventually, soon};

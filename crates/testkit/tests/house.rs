@@ -34,4 +34,5 @@ mod house {
     mod resuming;
     mod sessions;
     mod soaking;
+    mod traces;
 }
