@@ -144,14 +144,10 @@ pub(crate) struct Unsolicited {
 }
 
 impl Unsolicited {
-    /// Answers a request of the server; the response carries the server's own id.
-    ///
-    /// # Errors
-    /// [`UpstreamError`] when the server is gone, or the message was no request.
-    pub(crate) async fn answer(self, response: Response) -> Result<(), UpstreamError> {
-        match self.answer {
-            Some(answering) => answering.send(response.bytes).await,
-            None => Err(UpstreamError::internal("a notification cannot be answered")),
+    /// Answers a request of the server, without waiting for it to take that; the response carries the server's own id.
+    pub(crate) fn answer(self, response: &Response) {
+        if let Some(answering) = self.answer {
+            answering.send(response.bytes.clone());
         }
     }
 }
@@ -248,7 +244,14 @@ impl Upstreams {
         };
         let sent = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&sent);
-        let opening = async move { server.open(out, &flag).await };
+        // However long it lives, it opens within the time of a call.
+        let patience = server.timeout().min(limit);
+        let opening = async move {
+            match tokio::time::timeout(patience, server.open(out, &flag)).await {
+                Ok(opened) => opened,
+                Err(_) => Err(UpstreamError::timeout(Sent::of(&flag), patience)),
+            }
+        };
         Ok(Exchange::new(Box::pin(opening), sent, limit))
     }
 

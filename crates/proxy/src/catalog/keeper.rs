@@ -43,7 +43,7 @@ impl Keeper {
                 loop {
                     tokio::select! {
                         () = &mut refresh => break,
-                        Some(unsolicited) = mail.recv() => changed |= changes(unsolicited).await,
+                        Some(unsolicited) = mail.recv() => changed |= changes(unsolicited),
                     }
                 }
             }
@@ -55,7 +55,7 @@ impl Keeper {
                 tokio::select! {
                     () = &mut pause => break,
                     () = self.wanted.notified() => break,
-                    Some(unsolicited) = mail.recv() => if changes(unsolicited).await { break },
+                    Some(unsolicited) = mail.recv() => if changes(unsolicited) { break },
                     heard = hear(&mut listening) => match heard {
                         Ok(true) => break,
                         Ok(false) => {}
@@ -213,12 +213,12 @@ async fn hear(listening: &mut Option<Exchange>) -> Result<bool, ()> {
 }
 
 /// Whether a list changed. A question is declined: `service` is nobody who could answer one.
-async fn changes(unsolicited: Unsolicited) -> bool {
+fn changes(unsolicited: Unsolicited) -> bool {
     match &unsolicited.message {
         Message::Notification(notification) => is_change(notification),
         Message::Request(request) => {
             let declined = reply::cannot_ask(&request.id);
-            drop(unsolicited.answer(declined).await);
+            unsolicited.answer(&declined);
             false
         }
         Message::Response(_) => false,

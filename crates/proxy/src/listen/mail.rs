@@ -6,10 +6,13 @@ use crate::relay::question;
 use crate::reply;
 use crate::session::Live;
 use crate::upstream::{Inbox, Unsolicited};
+use model::Timestamp;
 use protocol::{Called, Id, Message, Method, Notification, Response, frame};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 /// Messages that may wait for one session.
 const WAITING: usize = 64;
@@ -28,23 +31,31 @@ pub(crate) fn inbox(house: &Arc<House>, session: &Arc<Live>) -> Inbox {
 async fn carry(house: Arc<House>, session: Weak<Live>, mut mail: mpsc::Receiver<Unsolicited>) {
     let (answered, mut answers) = mpsc::channel::<(Id, Response)>(WAITING);
     let mut waiting = Waiting::default();
-    let idle = house.state().config.limits.idle_timeout;
+    let (idle, patience) = {
+        let limits = &house.state().config.limits;
+        (limits.idle_timeout, limits.question_timeout)
+    };
+    let mut rounds = tokio::time::interval(idle.min(patience).max(Duration::from_millis(1)));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = tokio::time::sleep(idle) => {
+            _ = rounds.tick() => {
                 // Whoever has gone without a word is no longer heard for: what it followed upstream ends with the inbox.
                 let Some(session) = session.upgrade() else { return };
-                if session.is_forgotten(house.clock.now(), idle.saturating_mul(FORGOTTEN)) {
+                let now = house.clock.now();
+                let forgotten = session.is_forgotten(now, idle.saturating_mul(FORGOTTEN));
+                waiting.give_up(&session, |asked| forgotten || now.since(asked.at) >= patience);
+                if forgotten {
                     return;
                 }
             }
             unsolicited = mail.recv() => {
                 let (Some(unsolicited), Some(session)) = (unsolicited, session.upgrade()) else { return };
-                deliver(&house, &session, unsolicited, &answered, &mut waiting).await;
+                deliver(&house, &session, unsolicited, &answered, &mut waiting);
             }
             Some((place, response)) = answers.recv() => {
-                if let Some((id, unsolicited)) = waiting.questions.remove(&place) {
-                    drop(unsolicited.answer(reply::with_id(&response, id)).await);
+                if let Some(Asked { id, unsolicited, .. }) = waiting.questions.remove(&place) {
+                    unsolicited.answer(&reply::with_id(&response, id));
                 }
             }
         }
@@ -55,10 +66,29 @@ async fn carry(house: Arc<House>, session: Weak<Live>, mut mail: mpsc::Receiver<
 #[derive(Default)]
 struct Waiting {
     asked: i64,
-    questions: HashMap<Id, (Id, Unsolicited)>,
+    questions: HashMap<Id, Asked>,
 }
 
-async fn deliver(
+/// A question that was put to the client.
+struct Asked {
+    at: Timestamp,
+    /// The server's own id, and the one the client knows.
+    id: Id,
+    shown: Id,
+    unsolicited: Unsolicited,
+}
+
+impl Waiting {
+    /// Declines for a client that does not answer.
+    fn give_up(&mut self, session: &Live, chosen: impl Fn(&Asked) -> bool) {
+        for (_, Asked { id, shown, unsolicited, .. }) in self.questions.extract_if(|_, asked| chosen(asked)) {
+            session.withdraw(&shown);
+            unsolicited.answer(&reply::cannot_ask(&id));
+        }
+    }
+}
+
+fn deliver(
     house: &House,
     session: &Arc<Live>,
     unsolicited: Unsolicited,
@@ -88,20 +118,21 @@ async fn deliver(
             let fit = question::fit(&house.state(), server, &capabilities, method, request.params.as_ref());
             waiting.asked += 1;
             let place = Id::Number(waiting.asked);
-            let (id, params) = match fit {
-                Ok(params) => (session.ask(place.clone(), answered.clone()), params),
-                Err(_) => (None, None),
-            };
-            let told =
-                id.as_ref().is_some_and(|id| session.tell(&frame::request(id, method, params.as_ref())));
-            match id {
-                Some(_) if told => {
-                    waiting.questions.insert(place, (request_id, unsolicited));
+            // What nobody hears is not asked, and not kept for whoever comes back.
+            let asked = fit.ok().filter(|_| session.is_listening()).and_then(|params| {
+                let shown = session.ask(place.clone(), answered.clone())?;
+                let told = session.tell(&frame::request(&shown, method, params.as_ref()));
+                if !told {
+                    session.withdraw(&shown);
                 }
-                id => {
-                    id.iter().for_each(|id| session.withdraw(id));
-                    drop(unsolicited.answer(reply::cannot_ask(&request_id)).await);
+                told.then_some(shown)
+            });
+            match asked {
+                Some(shown) => {
+                    let asked = Asked { at: house.clock.now(), id: request_id, shown, unsolicited };
+                    waiting.questions.insert(place, asked);
                 }
+                None => unsolicited.answer(&reply::cannot_ask(&request_id)),
             }
         }
         Message::Response(_) => {}

@@ -31,7 +31,7 @@ pub(super) struct HttpCall {
     withdraw: bool,
     state: State,
     /// Attempts to resume the stream since its last event.
-    resumed: u32,
+    tries: u32,
     /// Questions that can only be this call's, although they came on no call's stream.
     questions: Option<mpsc::Receiver<Request>>,
     /// The first of them, if it came before the head of the answer.
@@ -47,8 +47,8 @@ enum State {
     Whole(Message),
     /// Messages as they come.
     Stream(Box<Events>),
-    /// The stream broke off and can be resumed.
-    Broken(Box<Events>),
+    /// The stream broke off and is being taken up again.
+    Broken(Box<Events>, BoxFuture<'static, Result<Reply, UpstreamError>>),
     Over,
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn send(
     let questions = asked.map(|held| held.session.askable.enter(dialect.id));
     let (door, id, withdraw) = (Arc::clone(door), dialect.id, session.is_some());
     let (state, early) = (State::Sending, None);
-    let mut call = HttpCall { door, session, id, withdraw, state, resumed: 0, questions, early };
+    let mut call = HttpCall { door, session, id, withdraw, state, tries: 0, questions, early };
     let listening = out.method == Method::SubscriptionsListen;
     let body = dialect.request(out);
     sent.store(true, Ordering::Relaxed);
@@ -177,7 +177,7 @@ impl HttpCall {
     pub(super) fn whole(door: &Arc<Door>, response: Response) -> Self {
         let (door, state) = (Arc::clone(door), State::Whole(Message::Response(response)));
         let (session, questions, early) = (None, None, None);
-        Self { door, session, id: 0, withdraw: false, state, resumed: 0, questions, early }
+        Self { door, session, id: 0, withdraw: false, state, tries: 0, questions, early }
     }
 
     /// Takes the head of the answer, or the whole of it.
@@ -289,7 +289,7 @@ impl HttpCall {
                     };
                     match event {
                         Ok(Some(data)) => {
-                            self.resumed = 0;
+                            self.tries = 0;
                             return self.heard(data);
                         }
                         Ok(None) => {
@@ -298,7 +298,14 @@ impl HttpCall {
                         Err(error) => self.broke(error)?,
                     }
                 }
-                State::Broken(_) => self.resume().await?,
+                State::Broken(_, resuming) => {
+                    let reply = tokio::select! {
+                        biased;
+                        reply = resuming => reply,
+                        question = question(&mut self.questions) => return Ok(Message::Request(question)),
+                    };
+                    self.resumed(reply)?;
+                }
                 State::Sending | State::Over => {
                     return Err(UpstreamError::failed("there is no answer to wait for"));
                 }
@@ -320,33 +327,32 @@ impl HttpCall {
 
     /// In a session, a stream whose events have ids may be taken up again (2025-11-25, resumability).
     fn broke(&mut self, error: UpstreamError) -> Result<(), UpstreamError> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Stream(events)
-                if self.session.is_some() && events.last_id.is_some() && self.resumed < RESUMES =>
-            {
-                self.resumed += 1;
-                self.state = State::Broken(events);
+        match (std::mem::replace(&mut self.state, State::Over), &self.session) {
+            (State::Stream(events), Some(held)) if events.last_id.is_some() && self.tries < RESUMES => {
+                self.tries += 1;
+                let pause = events.retry.map_or(RESUME_PAUSE, Duration::from_millis);
+                let mut headers = held.session.headers().clone();
+                headers.extend(events.last_id.clone().map(|id| (LAST_EVENT_ID, id)));
+                let door = Arc::clone(&self.door);
+                // Kept, so that whoever waits for a message in turns does not begin anew each time.
+                let resuming = async move {
+                    tokio::time::sleep(pause).await;
+                    door.get(headers).await
+                };
+                self.state = State::Broken(events, resuming.boxed());
                 Ok(())
             }
             _ => Err(error),
         }
     }
 
-    async fn resume(&mut self) -> Result<(), UpstreamError> {
-        let (State::Broken(events), Some(held)) = (&self.state, &self.session) else { return Ok(()) };
-        let pause = events.retry.map_or(RESUME_PAUSE, Duration::from_millis);
-        let mut headers = held.session.headers().clone();
-        if let Some(id) = &events.last_id {
-            headers.insert(LAST_EVENT_ID, id.clone());
-        }
-        tokio::time::sleep(pause).await;
-        match self.door.get(headers).await {
-            Ok(Reply::Stream(_, resumed)) => {
-                let resumed = match &self.state {
-                    State::Broken(events) => resumed.after(events),
-                    _ => *resumed,
-                };
-                self.state = State::Stream(Box::new(resumed));
+    fn resumed(&mut self, reply: Result<Reply, UpstreamError>) -> Result<(), UpstreamError> {
+        let State::Broken(earlier, _) = std::mem::replace(&mut self.state, State::Over) else {
+            return Ok(());
+        };
+        match reply {
+            Ok(Reply::Stream(_, events)) => {
+                self.state = State::Stream(Box::new(events.after(&earlier)));
                 Ok(())
             }
             Ok(Reply::Refused(status, _)) => Err(refused(status).with_sent(Sent::Unknown)),

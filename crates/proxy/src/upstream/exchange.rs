@@ -15,7 +15,7 @@ use model::ServerName;
 use protocol::{Era, Id, Message, Notification, Outcome, Request, Response};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::time::Sleep;
 
@@ -126,8 +126,7 @@ impl Exchange {
                 biased;
                 opened = opening => opened?,
                 () = &mut self.deadline => {
-                    let sent = if self.sent.load(Ordering::Relaxed) { Sent::Unknown } else { Sent::NotSent };
-                    return Err(UpstreamError::timeout(sent, self.limit));
+                    return Err(UpstreamError::timeout(Sent::of(&self.sent), self.limit));
                 }
             };
             let id = Id::Number(opened.dialect.id);
@@ -176,7 +175,7 @@ impl Exchange {
         }
     }
 
-    /// Answers a question of the server; the response carries the server's own id.
+    /// Answers a question of the server, within the time of the call; the response carries the server's own id.
     ///
     /// # Errors
     /// [`UpstreamError`] when the answer could not be delivered.
@@ -186,7 +185,11 @@ impl Exchange {
         };
         match &opened.wire {
             Wire::Http(call) => match call.session() {
-                Some(session) => session.post(response.bytes).await,
+                Some(session) => tokio::select! {
+                    biased;
+                    posted = session.post(response.bytes) => posted,
+                    () = &mut self.deadline => Err(UpstreamError::timeout(Sent::Unknown, self.limit)),
+                },
                 None => Err(UpstreamError::internal("a stateless server asks no questions")),
             },
             Wire::Link { call, .. } => {
@@ -234,10 +237,11 @@ impl Wire {
 }
 
 impl Answering {
-    pub(super) async fn send(&self, response: Bytes) -> Result<(), UpstreamError> {
+    /// Sends it without waiting: a server that does not take it holds nobody up.
+    pub(super) fn send(&self, response: Bytes) {
         match self {
-            Self::Session(session) => session.post(response).await,
-            Self::Link(back) => back.send(response).await,
+            Self::Session(session) => session.send_later(response),
+            Self::Link(back) => back.say(response),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use model::{Code, ErrorKind};
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Whether the call may have reached the server. Only `NotSent`, or a plain read, is ever retried.
@@ -11,6 +12,13 @@ pub(crate) enum Sent {
     NotSent,
     /// The server may have acted.
     Unknown,
+}
+
+impl Sent {
+    /// What is known once the flag of a call says whether it has left.
+    pub(super) fn of(left: &AtomicBool) -> Self {
+        if left.load(Ordering::Relaxed) { Self::Unknown } else { Self::NotSent }
+    }
 }
 
 /// An exchange failed.

@@ -2,7 +2,6 @@
 //! stream.
 
 use super::call::Refusal;
-use super::fault::UpstreamError;
 use super::pair::Pair;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -62,27 +61,12 @@ impl Way {
 impl Back {
     /// Sends an answer without waiting for it.
     pub(super) fn say(&self, message: Bytes) {
-        if let Some(way) = self.way() {
-            way.say(message);
-        }
-    }
-
-    /// Sends an answer.
-    ///
-    /// # Errors
-    /// [`UpstreamError`] when the server is gone, or does not take it.
-    pub(super) async fn send(&self, message: Bytes) -> Result<(), UpstreamError> {
-        let gone = || UpstreamError::unreachable("it is gone");
-        match self.way().ok_or_else(gone)? {
-            Way::Pipes(out) => out.send(frame::one_line(message)).await.map_err(|_| gone()),
-            Way::Pair(pair) => pair.post(pair.headers(), message).await.map_err(Refusal::into_error),
-        }
-    }
-
-    fn way(&self) -> Option<Way> {
-        match self {
+        let way = match self {
             Self::Pipes(out) => out.upgrade().map(Way::Pipes),
             Self::Pair(pair) => pair.upgrade().map(Way::Pair),
+        };
+        if let Some(way) = way {
+            way.say(message);
         }
     }
 }

@@ -103,3 +103,21 @@ async fn the_first_call_of_a_session_is_sent_once_its_stream_is_heard() {
     assert_eq!((asked.0["params"]["message"].as_str(), asked.1), (Some("[up] which?"), 202), "{}", asked.0);
     assert!(answered.content().contains("\"name\":\"n\""), "{}", answered.text());
 }
+
+#[tokio::test]
+async fn a_question_beside_a_call_that_is_not_answered_in_time_is_declined() {
+    let form = json!({"message": "which?", "requestedSchema": {"type": "object", "properties": {}}});
+    let idp = FakeIdp::start(clock()).await;
+    let act = Act::AskAside("elicitation/create".to_owned(), form);
+    let up = FakeUpstream::of(&[Era::Session]).await.with("ask", act);
+    let setup = Setup::trusting(&idp).server("up", &up).set(&["limits", "question_timeout"], json!("1s"));
+    let bed = Bed { gateway: setup.start().await, idp, up };
+    let alice = bed.gateway.caller(&bed.idp, "alice", UP).capable_of(json!({"elicitation": {}}));
+    let caller = alice.open().await;
+    let mut beside = caller.stream(caller.listening()).await;
+    let call = caller.request("tools/call", json!({"name": "ask", "arguments": {"text": "a"}}));
+    let (answered, asked) = tokio::join!(caller.send(call), beside.next());
+    assert_eq!(answered.content(), "null", "{}", answered.text());
+    let late = json!({"jsonrpc": "2.0", "id": asked.unwrap()["id"], "result": {"action": "cancel"}});
+    assert_eq!(caller.send(caller.post(&late)).await.status, 400);
+}

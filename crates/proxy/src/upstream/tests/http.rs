@@ -465,6 +465,27 @@ async fn questions_of_the_server_are_answered_by_post() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_server_does_not_take_ends_with_its_call() {
+    let (_fake, upstreams) = one(|seen| match seen.method() {
+        "tools/call" => {
+            let ask = data(r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#);
+            Say::Events(vec![ask], Then::Silence)
+        }
+        "" if seen.verb == "POST" => Say::Hang,
+        _ => older(seen),
+    })
+    .await;
+    let mut out = call("s", OLDER);
+    out.deadline = Duration::from_millis(1500);
+    let mut exchange = upstreams.exchange(out).await.unwrap();
+    let Inbound::Request(request) = exchange.next().await.unwrap() else { panic!() };
+    let response = crate::reply::cannot_ask(&request.id);
+    let answered = tokio::time::timeout(Duration::from_secs(10), exchange.answer(response)).await;
+    let error = answered.expect("it waits for ever").err().unwrap();
+    assert_eq!((error.code, error.sent), (model::Code::UPSTREAM_TIMEOUT, Sent::Unknown));
+}
+
+#[tokio::test]
 async fn what_is_said_unasked_reaches_the_inbox() {
     let (fake, upstreams) = one(|seen| match (seen.verb.as_str(), seen.method()) {
         ("GET", _) => {
@@ -487,7 +508,7 @@ async fn what_is_said_unasked_reaches_the_inbox() {
     let bytes = protocol::reply::result(&request.id, b"{}");
     let bounds = protocol::Bounds { bytes: 1 << 16, depth: 16, items: 100 };
     let Message::Response(response) = protocol::decode(bytes, &bounds).unwrap() else { panic!() };
-    asked.answer(response).await.unwrap();
+    asked.answer(&response);
     fake.wait(|seen| seen.body["id"] == 5 && seen.header("mcp-session-id") == "s-1").await;
     let get = fake.wait(|seen| seen.verb == "GET").await;
     assert_eq!(get.header("mcp-protocol-version"), "2025-06-18");
@@ -535,6 +556,48 @@ async fn a_broken_stream_with_event_ids_is_taken_up_again() {
     // The session opens with id 1, so the call has id 2.
     assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"late":true}"#);
     fake.wait(|seen| seen.verb == "GET").await;
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_taken_up_again_however_often_its_reader_looks() {
+    let (fake, upstreams) = one(|seen| match (seen.verb.as_str(), seen.method()) {
+        ("GET", _) if seen.header("last-event-id") == "e1" => {
+            Say::Events(vec![data(r#"{"jsonrpc":"2.0","id":2,"result":{"late":true}}"#)], Then::End)
+        }
+        (_, "tools/call") => Say::Events(vec!["id: e1\nretry: 300\ndata:\n\n".to_owned()], Then::End),
+        _ => older(seen),
+    })
+    .await;
+    let mut exchange = upstreams.exchange(call("s", OLDER)).await.unwrap();
+    let mut looks = 0;
+    let last = loop {
+        // As a relay does that tells its client that it is alive.
+        match tokio::time::timeout(Duration::from_millis(20), exchange.next()).await {
+            Ok(inbound) => break inbound.unwrap(),
+            Err(_) => looks += 1,
+        }
+        assert!(looks < 200, "it begins anew each time: {:?}", fake.seen());
+    };
+    assert!(matches!(last, Inbound::Final(_)) && looks > 0);
+}
+
+#[tokio::test]
+async fn a_subscription_opens_within_the_time_of_a_call() {
+    for newer in [true, false] {
+        let fake = Fake::start(move |seen| match (seen.verb.as_str(), seen.method()) {
+            (_, "subscriptions/listen" | "resources/subscribe") => Say::Hang,
+            ("GET", _) => Say::Events(vec![], Then::Silence),
+            _ if newer => modern(seen),
+            _ => older(seen),
+        })
+        .await;
+        let config =
+            ServerConfig { timeout: Duration::from_millis(1500), ..(*over_http("s", fake.url())).clone() };
+        let upstreams = upstreams(Limits::default(), &[Arc::new(config)]);
+        let opened = tokio::time::timeout(Duration::from_secs(10), upstreams.exchange(listening())).await;
+        let error = opened.expect("it waits for ever").err().unwrap();
+        assert_eq!((error.code, error.sent), (model::Code::UPSTREAM_TIMEOUT, Sent::Unknown));
+    }
 }
 
 #[tokio::test]
