@@ -116,18 +116,14 @@ impl Door {
     pub(super) fn beside(&self, named: &str) -> Result<Self, UpstreamError> {
         let unusable = || UpstreamError::unreachable("it names an endpoint that cannot be used");
         // SECURITY: a server cannot send its caller's words elsewhere: `an_endpoint_of_another_origin_is_refused`.
-        let path = if named.contains("://") || named.starts_with("//") {
+        let path = if is_absolute(named) {
             let url: Uri = named.parse().map_err(|_| unusable())?;
             if !self.destination.is_origin_of(&url) {
                 return Err(UpstreamError::unreachable("it names an endpoint of another origin"));
             }
             url.path_and_query().map(ToString::to_string).unwrap_or_default()
-        } else if named.starts_with('/') {
-            named.to_owned()
         } else {
-            let own = self.path.path();
-            let folder = own.rfind('/').and_then(|end| own.get(..=end)).unwrap_or("/");
-            format!("{folder}{named}")
+            beside(self.path.path(), named)
         };
         let path = http::uri::PathAndQuery::try_from(path).map_err(|_| unusable())?;
         Ok(Self { path: Uri::from(path), ..self.clone() })
@@ -218,6 +214,9 @@ impl Events {
     /// # Errors
     /// Failed: broken off, over a bound, or no text.
     pub(super) async fn endpoint(&mut self) -> Result<Option<String>, UpstreamError> {
+        if self.lines {
+            return Ok(None);
+        }
         let named = self.next_of(|name| name == Some("endpoint")).await?;
         let text = |_| UpstreamError::failed("it names an endpoint that is no text");
         named.map(|named| String::from_utf8(named.into()).map_err(text)).transpose()
@@ -290,6 +289,36 @@ impl Events {
     }
 }
 
+/// Whether a reference names a scheme or an authority, and not a path (RFC 3986, relative references).
+fn is_absolute(named: &str) -> bool {
+    named.starts_with("//")
+        || named.find("://").is_some_and(|end| !named.chars().take(end).any(|c| matches!(c, '/' | '?' | '#')))
+}
+
+/// What a reference without an authority names, seen from a path (RFC 3986, reference resolution).
+fn beside(own: &str, named: &str) -> String {
+    let (path, rest) = named.split_at(named.find(['?', '#']).unwrap_or(named.len()));
+    if path.is_empty() {
+        return format!("{own}{rest}");
+    }
+    let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = whole.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let dots = matches!(segment, "." | "..");
+        if segment == ".." {
+            kept.pop();
+        }
+        match (dots, segments.peek()) {
+            (false, _) => kept.push(segment),
+            (true, None) => kept.push(""),
+            (true, Some(_)) => {}
+        }
+    }
+    format!("/{}{rest}", kept.join("/"))
+}
+
 enum Kind {
     Json,
     Events,
@@ -353,3 +382,28 @@ const REFUSAL_BYTES: usize = 64 << 10;
 const STREAM_ANSWERS: usize = 4;
 /// How long the end of a stream is waited for after its last event.
 const DRAIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_resolved_from_the_stream() {
+        for (named, path) in [
+            ("/messages?s=1", "/messages?s=1"),
+            ("messages?s=1", "/a/messages?s=1"),
+            ("?s=1", "/a/sse?s=1"),
+            ("../messages/?s=../1", "/messages/?s=../1"),
+            ("../../../m", "/m"),
+            ("./m/..", "/a/"),
+            ("/a/./b/../c", "/a/c"),
+            ("http:/x", "/a/http:/x"),
+        ] {
+            assert_eq!(beside("/a/sse", named), path, "{named}");
+        }
+        for (named, absolute) in [("HTTP://x/", true), ("//x", true), ("/m?to=http://x", false), ("m", false)]
+        {
+            assert_eq!(is_absolute(named), absolute, "{named}");
+        }
+    }
+}

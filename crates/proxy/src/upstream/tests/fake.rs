@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) verb: String,
+    pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Value,
 }
@@ -221,7 +222,8 @@ async fn read(stream: &mut TcpStream, pending: &mut Vec<u8>) -> std::io::Result<
         if let Some(end) = pending.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&pending[..end]).into_owned();
             let mut lines = head.lines();
-            let verb = lines.next().unwrap().split(' ').next().unwrap().to_owned();
+            let mut first = lines.next().unwrap().split(' ').map(str::to_owned);
+            let (verb, path) = (first.next().unwrap(), first.next().unwrap());
             let headers: HashMap<String, String> = lines
                 .filter_map(|line| line.split_once(": "))
                 .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
@@ -233,7 +235,7 @@ async fn read(stream: &mut TcpStream, pending: &mut Vec<u8>) -> std::io::Result<
             }
             let body = serde_json::from_slice(&pending[end + 4..end + 4 + length]).unwrap_or(Value::Null);
             pending.drain(..end + 4 + length);
-            return Ok(Some(Seen { verb, headers, body }));
+            return Ok(Some(Seen { verb, path, headers, body }));
         }
         let count = stream.read(&mut chunk).await?;
         if count == 0 {

@@ -59,7 +59,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let house = Arc::new(House {
-            endpoint: endpoint.replace("{origin}", &format!("http://{address}")),
+            endpoint: endpoint
+                .replace("{origin}", &format!("http://{address}"))
+                .replace("{address}", &address.to_string()),
             script,
             slow,
             streams: Mutex::default(),
@@ -195,7 +197,15 @@ fn plain(post: &Post) -> Vec<String> {
 
 #[tokio::test]
 async fn a_server_of_the_older_transport_serves_clients_of_both_eras() {
-    for endpoint in ["/messages?session={}", "messages?session={}", "{origin}/tools/messages?session={}"] {
+    for (endpoint, folder) in [
+        ("/messages?session={}", "/messages"),
+        ("messages?session={}", "/tools/messages"),
+        ("?session={}", "/tools/sse"),
+        ("../messages?session={}", "/messages"),
+        ("/messages?to=http://elsewhere/&session={}", "/messages"),
+        ("{origin}/tools/messages?session={}", "/tools/messages"),
+        ("HTTP://{address}/tools/messages?session={}", "/tools/messages"),
+    ] {
         let server = Server::start(endpoint, false, plain).await;
         let upstreams = server.upstreams();
         assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"content":[]}"#, "{endpoint}");
@@ -204,7 +214,6 @@ async fn a_server_of_the_older_transport_serves_clients_of_both_eras() {
         let methods: Vec<_> = server.posts().iter().map(|post| post.method().to_owned()).collect();
         let opening = ["initialize", "notifications/initialized", "tools/call"];
         assert_eq!(methods, [opening, opening].concat(), "one for each client session, opened once");
-        let folder = if endpoint.starts_with('/') { "/messages" } else { "/tools/messages" };
         assert!(server.posts().iter().all(|post| post.path.starts_with(folder)), "{:?}", server.posts());
     }
 }
@@ -213,9 +222,19 @@ async fn a_server_of_the_older_transport_serves_clients_of_both_eras() {
 async fn an_endpoint_of_another_origin_is_refused() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let elsewhere = other.local_addr().unwrap().to_string();
-    for endpoint in
-        [format!("http://{elsewhere}/m?session={{}}"), format!("//{elsewhere}/m"), "https://x/ y".into()]
-    {
+    for endpoint in [
+        format!("http://{elsewhere}/m?session={{}}"),
+        format!("HTTP://{elsewhere}/m?session={{}}"),
+        format!("http://{{address}}@{elsewhere}/m?session={{}}"),
+        "http://user:secret@{address}/m?session={}".into(),
+        "https://{address}/m?session={}".into(),
+        format!("//{elsewhere}/m"),
+        format!("http:/{elsewhere}/m"),
+        format!("http:\\\\{elsewhere}/m"),
+        format!("\\\\{elsewhere}\\m"),
+        format!("/%2f{elsewhere}/m"),
+        "https://x/ y".into(),
+    ] {
         let server = Server::start(&endpoint, false, plain).await;
         let text = answer(&server.upstreams(), call("s", OLDER)).await;
         assert!(text.contains("NotSent"), "{text}");
@@ -223,6 +242,23 @@ async fn an_endpoint_of_another_origin_is_refused() {
     }
     let nobody = tokio::time::timeout(Duration::from_millis(100), other.accept()).await;
     assert!(nobody.is_err(), "the other origin was contacted");
+}
+
+#[tokio::test]
+async fn a_page_of_json_names_no_endpoint() {
+    let fake = super::fake::Fake::start(|seen| match seen.verb.as_str() {
+        "GET" => super::fake::json(r#"{"status":"ok"}"#.to_owned()),
+        _ => super::fake::status(405, ""),
+    })
+    .await;
+    let upstreams = upstreams(Limits::default(), &[over_http("s", fake.url())]);
+    let text = answer(&upstreams, call("s", OLDER)).await;
+    assert!(text.contains("NotSent"), "{text}");
+    let seen = fake.seen();
+    assert!(
+        seen.iter().any(|seen| seen.verb == "GET") && seen.iter().all(|seen| seen.path == "/mcp?x=1"),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
