@@ -77,13 +77,23 @@ impl<V: Held> Slots<V> {
     /// # Errors
     /// Busy, when all places are in use.
     pub(super) fn place(&self, key: Key) -> Result<Arc<Slot<V>>, UpstreamError> {
+        let mut evicted = None;
+        // Let go of when the table is open again.
+        self.place_in(&mut self.lock(), key, &mut evicted)
+    }
+
+    fn place_in(
+        &self,
+        places: &mut HashMap<Key, Arc<Slot<V>>>,
+        key: Key,
+        evicted: &mut Option<Arc<Slot<V>>>,
+    ) -> Result<Arc<Slot<V>>, UpstreamError> {
         let ticks = self.clock.ticks();
-        let mut places = self.lock();
         if let Some(slot) = places.get(&key) {
             slot.used.store(ticks, Ordering::Relaxed);
             return Ok(Arc::clone(slot));
         }
-        let evicted = if places.len() >= self.most {
+        if places.len() >= self.most {
             // Rather one that nobody waits to hear from.
             let unused = places.values().filter(|slot| slot.is_unused());
             let idle = unused.min_by_key(|slot| (slot.is_awaited(), slot.used()));
@@ -93,10 +103,8 @@ impl<V: Held> Slots<V> {
                     self.most
                 )));
             };
-            places.remove(&key)
-        } else {
-            None
-        };
+            *evicted = places.remove(&key);
+        }
         let slot = Arc::new(Slot {
             key,
             current: ArcSwapOption::empty(),
@@ -104,8 +112,6 @@ impl<V: Held> Slots<V> {
             used: AtomicU64::new(ticks),
         });
         places.insert(key, Arc::clone(&slot));
-        drop(places);
-        drop(evicted);
         Ok(slot)
     }
 
@@ -119,11 +125,18 @@ impl<V: Held> Slots<V> {
             let of = |lane: Digest| if number == 0 { lane } else { Digest::of_parts(&[&lane.0, &[number]]) };
             Key { lane: key.lane.map(of), ..key }
         };
-        let free = |key: &Key| self.lock().get(key).is_none_or(Slot::is_free);
-        match (0..LANES).map(lane).find(free) {
-            Some(own) if own != key => self.place(own).or_else(|_| self.place(key)),
-            Some(_) | None => self.place(key),
-        }
+        let mut evicted = None;
+        let mut places = self.lock();
+        let own = (0..LANES).map(lane).find(|key| places.get(key).is_none_or(Slot::is_free));
+        let slot = match own {
+            Some(own) if own != key => {
+                let slot = self.place_in(&mut places, own, &mut evicted);
+                slot.or_else(|_| self.place_in(&mut places, key, &mut evicted))
+            }
+            Some(_) | None => self.place_in(&mut places, key, &mut evicted),
+        };
+        drop(places);
+        slot
     }
 
     /// What the slot holds, opened if it holds nothing that lives. Cancel safe.
@@ -294,6 +307,25 @@ mod tests {
 
     async fn open(slots: &Slots<Thing>, slot: &Slot<Thing>) -> Arc<Thing> {
         slots.hold(slot, async || Ok(Thing::default())).await.unwrap()
+    }
+
+    #[test]
+    fn calls_at_the_same_moment_get_lanes_of_their_own() {
+        for _ in 0..200 {
+            let (slots, _) = slots(16);
+            let key = Key { lane: Some(Digest([1; 32])), ..key(1) };
+            let start = std::sync::Barrier::new(4);
+            let held: Vec<_> = std::thread::scope(|scope| {
+                let take = || {
+                    start.wait();
+                    slots.free_place(key).unwrap()
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let lanes: std::collections::HashSet<_> = held.iter().map(|slot| slot.key).collect();
+            assert_eq!(lanes.len(), 4);
+        }
     }
 
     #[tokio::test]
