@@ -112,6 +112,7 @@ impl Server {
     }
 
     pub(super) fn reap(&self, idle: Duration) {
+        self.follows.sweep();
         match &self.reach {
             Reach::Http(web) => web.reap(idle),
             Reach::Stdio { children, .. } => drop(children.reap(idle)),

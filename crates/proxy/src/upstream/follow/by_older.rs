@@ -52,8 +52,19 @@ impl Follows {
         }
     }
 
-    fn count(&self, session: Digest) -> usize {
-        self.lock().get(&session).map_or(0, HashMap::len)
+    /// How many other resources a session follows.
+    fn others(&self, session: Digest, uri: &str) -> usize {
+        let table = self.lock();
+        let followed = table.get(&session).into_iter().flatten();
+        followed.filter(|(other, task)| &***other != uri && !task.is_finished()).count()
+    }
+
+    /// Forgets what has ended by itself.
+    pub(in crate::upstream) fn sweep(&self) {
+        self.lock().retain(|_, followed| {
+            followed.retain(|_, task| !task.is_finished());
+            !followed.is_empty()
+        });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, HashMap<Box<str>, AbortHandle>>> {
@@ -81,7 +92,7 @@ pub(super) async fn follow(
     if out.method == Method::ResourcesUnsubscribe {
         follows.remove(session, &uri);
     } else {
-        if follows.count(session) >= FOLLOWED {
+        if follows.others(session, &uri) >= FOLLOWED {
             return Err(UpstreamError::busy(format!("a session follows at most {FOLLOWED} resources")));
         }
         let mut exchange = listen(server, out, &uri, sent);
@@ -173,3 +184,26 @@ fn older(told: Notification) -> Notification {
 
 /// Resources that one client session may follow at one server.
 const FOLLOWED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ended_by_itself_counts_no_more_and_is_forgotten() {
+        let (follows, session) = (Follows::default(), Digest([1; 32]));
+        let ended = tokio::spawn(async {});
+        follows.put(session, "a".into(), ended.abort_handle());
+        ended.await.unwrap();
+        assert_eq!(follows.others(session, "b"), 0);
+        let lives = tokio::spawn(std::future::pending::<()>());
+        follows.put(session, "b".into(), lives.abort_handle());
+        assert_eq!((follows.others(session, "c"), follows.others(session, "b")), (1, 0));
+        follows.sweep();
+        assert_eq!(follows.lock().len(), 1);
+        lives.abort();
+        assert!(lives.await.unwrap_err().is_cancelled());
+        follows.sweep();
+        assert!(follows.lock().is_empty());
+    }
+}
