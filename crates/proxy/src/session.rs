@@ -13,7 +13,7 @@ pub(crate) mod replay;
 
 pub use ended::{Ended, EndedError};
 pub(crate) use facts::{DECLARED_BYTES, Facts};
-pub(crate) use live::{GET_STREAM, Live, UnderWay};
+pub(crate) use live::{GET_STREAM, Live, QUESTIONS, UnderWay};
 
 use crate::config::Endpoint;
 use model::{Dice, Digest, Principal, Sealer, Timestamp};

@@ -10,6 +10,7 @@ use crate::pipeline::go;
 use crate::record;
 use crate::resolve::resolve;
 use crate::send::Sent;
+use crate::session::QUESTIONS;
 use crate::stop::{Fault, Refusal, Stop, Why};
 use crate::trail::Trail;
 use futures_util::future::BoxFuture;
@@ -84,7 +85,7 @@ async fn answers(
     until: &mut BoxFuture<'static, ()>,
 ) -> Result<Raw, Why> {
     let Some(session) = &call.client.session else { return Err(fault(ErrorKind::Internal, "no session")) };
-    let (answered, mut answers) = mpsc::channel(WAITING);
+    let (answered, mut answers) = mpsc::channel(QUESTIONS);
     let mut open: Vec<(Id, Option<Method>)> = Vec::new();
     for (key, request) in asked.object("inputRequests").iter().flat_map(Members::iter) {
         let request = Members::of(&request).unwrap_or_else(Members::empty);
@@ -164,6 +165,3 @@ fn page_id(house: &House) -> String {
 fn fault(kind: ErrorKind, reason: &str) -> Why {
     Why::Fault(Fault { kind, code: Code::INPUT_MISSING, reason: reason.into() })
 }
-
-/// Answers that may wait: as many as there may be questions.
-const WAITING: usize = 64;

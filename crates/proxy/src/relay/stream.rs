@@ -8,7 +8,7 @@ use crate::record;
 use crate::reply::{self, Reply};
 use crate::send::{self, Sent};
 use crate::session::replay::Replay;
-use crate::session::{Live, UnderWay};
+use crate::session::{Live, QUESTIONS, UnderWay};
 use crate::stop::Stop;
 use crate::trail::Stage;
 use crate::upstream::Inbound;
@@ -62,7 +62,18 @@ enum Frames {
 pub(super) struct Flow {
     frames: Frames,
     streamed: usize,
+    session: Option<Arc<Live>>,
+    /// Questions put to the client of the session.
     asked: Vec<Id>,
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // However the stream ends: the client's own withdrawal drops it in the middle.
+        if let Some(session) = &self.session {
+            self.asked.iter().for_each(|id| session.withdraw(id));
+        }
+    }
 }
 
 impl Flow {
@@ -99,11 +110,11 @@ impl Flow {
 }
 
 async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, frames: Frames) {
-    let (answered, mut answers) = mpsc::channel(WAITING);
-    let mut flow = Flow { frames, streamed: 0, asked: Vec::new() };
+    let (answered, mut answers) = mpsc::channel(QUESTIONS);
+    let session = sent.call.client.session.clone();
+    let mut flow = Flow { frames, streamed: 0, session: session.clone(), asked: Vec::new() };
     let quiet = sent.call.state.config.limits.keep_alive;
     let id = sent.call.id.clone();
-    let session = sent.call.client.session.clone();
     let mut until = crate::listen::until(&house, &sent.call.caller.verified);
     let last = loop {
         let inbound = match first.take() {
@@ -157,9 +168,6 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
             Err(error) => break Err(failed(sent, &error).await),
         }
     };
-    if let Some(session) = &session {
-        flow.asked.iter().for_each(|id| session.withdraw(id));
-    }
     let message = match last {
         Ok(message) => message,
         Err(stop) => reply::stop_in_stream(&record::stop(&house, stop).await),

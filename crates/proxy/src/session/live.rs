@@ -56,16 +56,19 @@ pub(crate) struct UnderWay {
 
 /// The number of the GET stream in event ids.
 pub(crate) const GET_STREAM: u64 = 0;
+/// No stream has more: what a session heard before its table was lost has lower numbers than anything after.
+const EVENTS_PER_MILLISECOND: u64 = 1000;
 /// Questions of servers waiting for one client at a time.
-const QUESTIONS: usize = 64;
+pub(crate) const QUESTIONS: usize = 64;
 
 impl Live {
     pub(super) fn new(id: Arc<str>, facts: Facts, budget: &Arc<Budget>, now: Timestamp) -> Self {
         let key = Digest::of_parts(&[&facts.owner.0, &facts.nonce]);
         let name = key.to_string().get(..32).unwrap_or_default().into();
         let (used, state) = (AtomicI64::new(now.0), Mutex::default());
-        let stream = Replay::new(GET_STREAM, Arc::clone(budget));
-        let replays = Arc::new(Replays::new(Arc::clone(budget)));
+        let first = u64::try_from(now.0).unwrap_or(0).saturating_mul(EVENTS_PER_MILLISECOND);
+        let stream = Replay::new(GET_STREAM, first, Arc::clone(budget));
+        let replays = Arc::new(Replays::new(Arc::clone(budget), first));
         Self { id, key, name, facts, used, stream, replays, heard: AtomicU64::new(0), state }
     }
 
@@ -220,8 +223,10 @@ impl Live {
 impl UnderWay {
     /// The call goes on in another task.
     pub(crate) fn hand_over(&self, task: AbortHandle) {
-        if let Some(slot) = self.live.state().calls.get_mut(&self.id) {
-            *slot = task;
+        match self.live.state().calls.get_mut(&self.id) {
+            Some(slot) => *slot = task,
+            // It was withdrawn just now.
+            None => task.abort(),
         }
     }
 }

@@ -8,13 +8,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// The streams of one session.
 pub(crate) struct Replays {
     budget: Arc<Budget>,
     streams: Mutex<HashMap<u64, Arc<Replay>>>,
     begun: AtomicUsize,
+    /// The number of the first event of each.
+    first: u64,
 }
 
 /// Bytes that all sessions together may keep.
@@ -26,6 +28,8 @@ pub(crate) struct Replay {
     number: u64,
     budget: Arc<Budget>,
     state: Mutex<State>,
+    /// Somebody else hears it from now on, or nobody.
+    replaced: Notify,
 }
 
 #[derive(Default)]
@@ -56,15 +60,16 @@ impl Place {
 }
 
 impl Replays {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, streams: Mutex::default(), begun: AtomicUsize::new(0) }
+    /// Events are numbered from `first`: higher than any that this session has heard of, also from a table that was lost.
+    pub(super) fn new(budget: Arc<Budget>, first: u64) -> Self {
+        Self { budget, streams: Mutex::default(), begun: AtomicUsize::new(0), first }
     }
 
     /// A stream for the answer of one call. `primed`: the client takes an event without data, so that it can come back
     /// even if nothing else has reached it.
     pub(crate) fn begin(self: &Arc<Self>, primed: bool) -> (Arc<Replay>, mpsc::Receiver<Bytes>) {
         let number = self.begun.fetch_add(1, Ordering::Relaxed) as u64 + 1;
-        let replay = Arc::new(Replay::new(number, Arc::clone(&self.budget)));
+        let replay = Arc::new(Replay::new(number, self.first, Arc::clone(&self.budget)));
         let mut streams = self.lock();
         if streams.len() >= STREAMS {
             let over = streams.values().filter(|stream| stream.is_over()).map(|stream| stream.number).min();
@@ -109,15 +114,21 @@ impl Replays {
 }
 
 impl Replay {
-    pub(super) fn new(number: u64, budget: Arc<Budget>) -> Self {
-        Self { number, budget, state: Mutex::new(State { first: 1, ..State::default() }) }
+    pub(super) fn new(number: u64, first: u64, budget: Arc<Budget>) -> Self {
+        let state = Mutex::new(State { first, ..State::default() });
+        Self { number, budget, state, replaced: Notify::new() }
     }
 
     /// Hears the stream from now on; an earlier hearer ends.
     pub(crate) fn hear(&self) -> mpsc::Receiver<Bytes> {
         let (hearer, hears) = mpsc::channel(WAITING);
-        self.lock().hearer = Some(hearer);
+        self.hand_to(&mut self.lock(), hearer);
         hears
+    }
+
+    fn hand_to(&self, state: &mut State, hearer: mpsc::Sender<Bytes>) {
+        state.hearer = (!state.over).then_some(hearer);
+        self.replaced.notify_waiters();
     }
 
     /// Hears the stream from the event after `place`; an earlier hearer ends. Nothing, if there would be a gap.
@@ -130,17 +141,21 @@ impl Replay {
         for event in state.kept.iter().skip(known) {
             drop(hearer.try_send(event.clone()));
         }
-        state.hearer = (!state.over).then_some(hearer);
+        self.hand_to(&mut state, hearer);
         Some(hears)
     }
 
     /// Sends one message; waits while the hearer is slow. Without a hearer it is kept for one that comes back.
     pub(crate) async fn send(&self, message: &[u8]) {
-        let (event, hearer) = self.push_to(message);
-        if let (Some(event), Some(hearer)) = (event, hearer)
-            && hearer.send(event).await.is_err()
-        {
-            self.deaf(&hearer);
+        let replaced = self.replaced.notified();
+        if let (Some(event), Some(hearer)) = self.push_to(message) {
+            tokio::select! {
+                sent = hearer.send(event) => if sent.is_err() {
+                    self.deaf(&hearer);
+                },
+                // Whoever hears it now has the event among those that were kept.
+                () = replaced => {}
+            }
         }
     }
 
@@ -211,6 +226,7 @@ impl Replay {
         let mut state = self.lock();
         state.over = true;
         state.hearer = None;
+        self.replaced.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -251,7 +267,7 @@ mod tests {
 
     fn replays() -> (Arc<Replays>, Arc<Budget>) {
         let budget = Arc::new(Budget::default());
-        (Arc::new(Replays::new(Arc::clone(&budget))), budget)
+        (Arc::new(Replays::new(Arc::clone(&budget), 1)), budget)
     }
 
     fn heard(hears: &mut mpsc::Receiver<Bytes>) -> Vec<String> {
@@ -290,6 +306,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hearer_that_does_not_read_holds_nobody_up_who_takes_its_place() {
+        let (replays, _) = replays();
+        let (replay, _stuck) = replays.begin(false);
+        for _ in 0..WAITING {
+            replay.push(b"x");
+        }
+        let waits = Arc::clone(&replay);
+        let sending = tokio::spawn(async move { waits.send(b"last").await });
+        while replay.lock().kept.back().is_none_or(|event| !event.ends_with(b"data: last\n\n")) {
+            tokio::task::yield_now().await;
+        }
+        let mut again = replay.resume(at(1, WAITING as u64)).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), sending).await.expect("it is held up").unwrap();
+        assert_eq!(heard(&mut again), [format!("id: 1-{}\ndata: last\n\n", WAITING + 1)]);
+    }
+
+    #[test]
+    fn what_is_over_is_heard_by_nobody() {
+        let replay = Replay::new(1, 1, Arc::default());
+        replay.end();
+        assert!(replay.hear().is_closed() && !replay.is_heard());
+    }
+
+    #[tokio::test]
     async fn a_gap_is_never_served() {
         let (replays, budget) = replays();
         let (replay, _hears) = replays.begin(false);
@@ -307,7 +347,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_sessions_together_keep_no_more_than_the_budget_and_nothing_for_ever() {
         let budget = Arc::new(Budget::default());
-        let sessions: Vec<_> = (0..10).map(|_| Arc::new(Replays::new(Arc::clone(&budget)))).collect();
+        let sessions: Vec<_> = (0..10).map(|_| Arc::new(Replays::new(Arc::clone(&budget), 1))).collect();
         for replays in &sessions {
             for _ in 0..STREAMS + 4 {
                 let (replay, _) = replays.begin(true);

@@ -70,3 +70,33 @@ fn the_table_is_bounded_and_what_falls_out_is_found_again() {
         assert!(sessions.find(&id, &who, &Endpoint::Shared, Timestamp(9)).is_ok());
     }
 }
+
+#[tokio::test]
+async fn an_event_of_a_table_that_was_lost_is_none_of_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let first = sessions(folder.path()).open(facts(&who, 1), &SeededDice::new(1), Timestamp(10)).unwrap();
+    let (_replay, mut hears) = first.replays().begin(true);
+    let event = String::from_utf8(hears.recv().await.unwrap().to_vec()).unwrap();
+    let place = replay::Place::parse(event.lines().next().unwrap().strip_prefix("id: ").unwrap()).unwrap();
+    assert!(first.replays().find(place).unwrap().resume(place).is_some());
+    // Another node, or this one after a restart.
+    let second = sessions(folder.path());
+    let second = second.find(first.id(), &who, &Endpoint::Shared, Timestamp(11)).unwrap();
+    let (other, _) = second.replays().begin(true);
+    other.push(b"{}");
+    assert!(second.replays().find(place).is_none_or(|stream| stream.resume(place).is_none()));
+}
+
+#[test]
+fn a_call_that_is_withdrawn_while_it_is_handed_over_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let live = sessions(folder.path()).open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
+    let (before, _) = futures_util::future::AbortHandle::new_pair();
+    let (after, _) = futures_util::future::AbortHandle::new_pair();
+    let call = live.begin(&protocol::Id::Number(1), before.clone()).unwrap();
+    assert!(live.cancel(&protocol::Id::Number(1)) && before.is_aborted());
+    call.hand_over(after.clone());
+    assert!(after.is_aborted());
+}

@@ -231,6 +231,23 @@ async fn a_servers_question_reaches_its_caller_and_the_answer_its_server() {
 }
 
 #[tokio::test]
+async fn calls_that_are_withdrawn_take_their_questions_along() {
+    let bed = bed_where("ask", Act::Ask("elicitation/create".to_owned(), question()), |setup| setup).await;
+    let caller = bed.caller("alice").capable_of(json!({"elicitation": {}})).open().await;
+    // More than may wait for one client.
+    for number in 0..70 {
+        let mut call = caller.message("tools/call", json!({"name": "ask", "arguments": {}}));
+        call["id"] = json!(format!("call-{number}"));
+        let mut stream = caller.stream(caller.post(&call)).await;
+        let asked = stream.next().await.unwrap();
+        assert_eq!(asked["method"], "elicitation/create", "after {number}: {asked}");
+        let withdraw = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call["id"]}});
+        assert_eq!(caller.send(caller.post(&withdraw)).await.status, 202);
+        while stream.next().await.is_some() {}
+    }
+}
+
+#[tokio::test]
 async fn progress_reaches_who_asked_for_it_under_its_own_token() {
     let bed = bed_where("steps", Act::Progress(3), |setup| setup).await;
     for caller in [bed.caller("alice"), bed.caller("bob").open().await] {
