@@ -9,6 +9,7 @@ use crate::record;
 use crate::reply::{self, Reply};
 use crate::session::{GET_STREAM, Live};
 use crate::stop::{Refusal, Stop};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use model::{Code, ErrorKind};
 use protocol::view;
@@ -36,37 +37,42 @@ pub(crate) async fn open(house: &Arc<House>, opening: Opening) -> Result<Reply, 
     let hearing = Hearing::new(house, trail.endpoint.clone(), &everything);
     record::local(house, trail, 0).await?;
     let ended = until(house, &caller.verified);
-    if let Some(reader) = taken_up {
-        // The call itself ends with its token; this keeps the place until the reader has gone.
+    let (sender, reader) = mpsc::channel(WAITING);
+    if let Some(events) = taken_up {
         let work = async move {
-            ended.await;
+            // SECURITY: the call goes by the token that sent it, whoever hears it by that of this request:
+            // `a_stream_that_was_taken_up_ends_with_its_own_token`.
+            tokio::select! {
+                () = pass_on(events, &sender) => {}
+                () = ended => {}
+            }
             drop((place, caller));
         };
         return Ok(reply::stream(Some(work.boxed()), reader));
     }
-    let (sender, reader) = mpsc::channel(WAITING);
-    let mut events = session.listen(last);
+    let events = session.listen(last);
     let listening = Listening { house: Arc::clone(house), session };
     if listening.has_missed() && last.is_some() {
         hear::may_have_changed(&listening.session);
     }
     let quiet = limits.keep_alive;
     let work = async move {
-        let relayed = async {
-            while let Some(event) = events.recv().await {
-                if sender.send(event).await.is_err() {
-                    break;
-                }
-            }
-        };
         let Listening { house, session } = &listening;
         tokio::select! {
             _ = hear::run(house, hearing, Told::Session(session), &sender, ended, quiet) => {}
-            () = relayed => {}
+            () = pass_on(events, &sender) => {}
         }
         drop((place, caller));
     };
     Ok(reply::stream(Some(work.boxed()), reader))
+}
+
+async fn pass_on(mut events: mpsc::Receiver<Bytes>, sender: &mpsc::Sender<Bytes>) {
+    while let Some(event) = events.recv().await {
+        if sender.send(event).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// A session's stream, until it ends or is dropped with its connection.

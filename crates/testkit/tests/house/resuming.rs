@@ -101,3 +101,53 @@ async fn what_was_said_unasked_while_the_session_stream_was_broken_is_heard_afte
     assert_eq!(told["method"], "notifications/tools/list_changed");
     assert_ne!(resumed, id);
 }
+
+#[tokio::test]
+async fn a_stream_that_was_taken_up_ends_with_its_own_token() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::of(&[Era::Session]).await.with("slow", Act::Hold);
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.yaml");
+    std::fs::write(&list, "revoked: []\n").unwrap();
+    let setup = Setup::trusting(&idp).server("up", &up).set(&["revoked_tokens_file"], json!(list));
+    let gateway = setup.set(&["limits", "keep_alive"], json!("50ms")).start().await;
+    let bed = Bed { idp, up, gateway };
+    let first = older(&bed, "alice").await;
+    let last = broken_off(&bed, &first).await;
+    let stolen = bed.gateway.token(&bed.idp, "alice", UP).claim("jti", "stolen").sign();
+    let mut request = from(&first, &last);
+    request.headers_mut().insert("authorization", format!("Bearer {stolen}").parse().unwrap());
+    let mut again = first.stream(request).await;
+    assert_eq!(again.status, 200);
+    std::fs::write(&list, json!({"revoked": [{"jti": "stolen", "issuer": bed.idp.issuer()}]}).to_string())
+        .unwrap();
+    // It ends by itself, with nothing to hear; the call goes on for the token that sent it.
+    assert!(again.event().await.is_none());
+    bed.up.release();
+    assert!(next(&mut first.stream(from(&first, &last)).await).await.is_some());
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_heard_is_not_put_to_whoever_comes_back() {
+    let form = json!({"message": "which?", "requestedSchema": {"type": "object", "properties": {}}});
+    let idp = FakeIdp::start(clock()).await;
+    let act = Act::AskAside("elicitation/create".to_owned(), form);
+    let up = FakeUpstream::of(&[Era::Session]).await.with("ask", act);
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    let bed = Bed { idp, up, gateway };
+    let caller =
+        bed.gateway.caller(&bed.idp, "alice", UP).capable_of(json!({"elicitation": {}})).open().await;
+    let mut stream = caller.stream(caller.listening()).await;
+    bed.up.changed(vec![testkit::tool("ask"), testkit::tool("one")]);
+    let (id, _) = next(&mut stream).await.unwrap();
+    drop(stream);
+    let over = async || {
+        let metrics = bed.gateway.admin("/metrics").await.text();
+        metrics.contains("portunus_streams_open 0").then_some(())
+    };
+    eventually("the end of the stream", over).await;
+    assert_eq!(caller.call("ask", json!({"text": "a"})).await.content(), "null");
+    let mut again = caller.stream(from(&caller, &id)).await;
+    bed.up.changed(vec![testkit::tool("ask"), testkit::tool("two")]);
+    assert_eq!(next(&mut again).await.unwrap().1["method"], "notifications/tools/list_changed");
+}
