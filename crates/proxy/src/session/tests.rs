@@ -100,3 +100,31 @@ fn a_call_that_is_withdrawn_while_it_is_handed_over_ends() {
     call.hand_over(after.clone());
     assert!(after.is_aborted());
 }
+
+#[tokio::test]
+async fn the_streams_of_a_session_end_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let sessions = sessions(folder.path());
+    let live = sessions.open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
+    let (mut unasked, (_, mut answer)) = (live.listen(None), live.replays().begin(false));
+    sessions.end(&live, Timestamp(1)).unwrap();
+    assert!(unasked.recv().await.is_none() && answer.recv().await.is_none() && !live.is_listening());
+}
+
+#[test]
+fn a_session_is_forgotten_only_by_a_client_that_neither_listens_nor_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let live = sessions(folder.path()).open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
+    let forgotten = |at| live.is_forgotten(Timestamp(at), std::time::Duration::from_millis(100));
+    assert!(!forgotten(100) && forgotten(101));
+    let stream = live.listen(None);
+    assert!(!forgotten(101));
+    drop(stream);
+    let (task, _) = futures_util::future::AbortHandle::new_pair();
+    let call = live.begin(&protocol::Id::Number(1), task);
+    assert!(!forgotten(101));
+    drop(call);
+    assert!(forgotten(101));
+}

@@ -43,3 +43,27 @@ impl Askable {
 
 /// Questions that wait for one call.
 const QUESTIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Message;
+
+    fn question() -> Request {
+        let bounds = protocol::Bounds { bytes: 1 << 10, depth: 8, items: 100 };
+        let text = br#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#.as_slice();
+        let Message::Request(request) = protocol::decode(text.into(), &bounds).unwrap() else { panic!() };
+        request
+    }
+
+    #[test]
+    fn a_question_is_put_to_the_only_call_and_to_none_of_several() {
+        let calls = Askable::default();
+        assert!(calls.ask(question()).is_err(), "nobody is there");
+        let (mut first, mut second) = (calls.enter(1), calls.enter(2));
+        assert!(calls.ask(question()).is_err(), "it may be either's");
+        calls.leave(1);
+        assert!(calls.ask(question()).is_ok());
+        assert!(second.try_recv().is_ok() && first.try_recv().is_err());
+    }
+}

@@ -81,3 +81,18 @@ impl Followers {
 
 /// Updates that wait for one follower.
 const UPDATES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_after_the_end_hears_that_it_is_the_end() {
+        let followers = Followers::default();
+        let (_, mut before) = followers.join("x://1");
+        followers.end();
+        let (number, mut after) = followers.join("x://1");
+        assert!(before.recv().await.is_none() && after.recv().await.is_none());
+        assert!(!followers.leave("x://1", number) && followers.leave("x://1", 1) && followers.is_empty());
+    }
+}

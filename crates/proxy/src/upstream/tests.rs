@@ -1,6 +1,7 @@
 //! Upstreams against servers that behave well, badly, and not at all.
 
 pub(crate) mod fake;
+mod follow;
 mod http;
 mod pair;
 mod stdio;

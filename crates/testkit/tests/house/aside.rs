@@ -34,6 +34,40 @@ async fn a_question_on_the_sessions_stream_reaches_the_newer_client_whose_call_i
     let last = retry(&caller, "a", &first["requestState"], "n").await;
     assert!(last.content().contains("\"name\":\"n\""), "{}", last.text());
     assert_eq!(bed.up.calls().len(), 1);
+    // The next call in the same session of the server is the only one there again.
+    let second = caller.call("ask", json!({"text": "b"})).await.result();
+    assert_eq!(second["resultType"], "input_required", "{second}");
+}
+
+#[tokio::test]
+async fn policy_narrows_what_is_asked_beside_a_call_too() {
+    let bed = older_server().await;
+    bed.gateway.write_policy(
+        "asking-less",
+        "@id(\"less\") forbid (principal, action == Action::\"ask:up/elicitation\", resource) when { principal.user == \"mallory\" };",
+    );
+    bed.gateway.reload().await.unwrap();
+    let declared = json!({"elicitation": {}, "roots": {}});
+    let caller = bed.gateway.caller(&bed.idp, "mallory", UP).capable_of(declared).open().await;
+    let _beside = caller.stream(caller.listening()).await;
+    // A server that asks although it was told that nobody answers.
+    let reply = caller.call("ask", json!({"text": "a"})).await;
+    assert_eq!(reply.content(), "null", "{}", reply.text());
+}
+
+#[tokio::test]
+async fn the_gateway_answers_no_question_of_its_own_accord() {
+    let bed = older_server().await;
+    assert!(!bed.caller("alice").tools().await.is_empty());
+    // Discovery declares that it could be asked, and declines.
+    bed.up.says(json!({"jsonrpc": "2.0", "id": "whoever", "method": "roots/list"}));
+    let declined = async || {
+        let bodies =
+            bed.up.seen().into_iter().filter_map(|seen| serde_json::from_slice::<Value>(&seen.body).ok());
+        bodies.filter(|body| body["id"] == "whoever").last()
+    };
+    let declined = testkit::eventually("an answer", declined).await;
+    assert!(declined["error"].is_object() && declined.get("result").is_none(), "{declined}");
 }
 
 #[tokio::test]

@@ -151,3 +151,25 @@ async fn a_question_that_nobody_heard_is_not_put_to_whoever_comes_back() {
     bed.up.changed(vec![testkit::tool("ask"), testkit::tool("two")]);
     assert_eq!(next(&mut again).await.unwrap().1["method"], "notifications/tools/list_changed");
 }
+
+#[tokio::test]
+async fn a_session_stream_that_missed_nothing_hears_of_nothing() {
+    let bed = bed().await;
+    let caller = older(&bed, "alice").await;
+    let one = |name: &str| vec![json!({"name": name, "inputSchema": {"type": "object"}})];
+    let mut stream = caller.stream(caller.listening()).await;
+    bed.up.changed(one("one"));
+    let (id, _) = next(&mut stream).await.unwrap();
+    drop(stream);
+    let over = async || {
+        let metrics = bed.gateway.admin("/metrics").await.text();
+        metrics.contains("portunus_streams_open 0").then_some(())
+    };
+    eventually("the end of the stream", over).await;
+    let mut again = caller.stream(from(&caller, &id)).await;
+    for name in ["two", "three"] {
+        bed.up.changed(one(name));
+        let (_, told) = next(&mut again).await.unwrap();
+        assert_eq!(told["method"], "notifications/tools/list_changed");
+    }
+}

@@ -277,3 +277,27 @@ async fn an_anonymous_caller_opens_no_session() {
     assert_eq!(reply.status, 401);
     assert!(reply.headers.get("mcp-session-id").is_none());
 }
+
+#[tokio::test]
+async fn what_a_session_follows_ends_when_its_client_is_not_heard_of_any_more() {
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let up = FakeUpstream::of(&[Era::Stateless]).await;
+    let setup = Setup::trusting(&idp).server("up", &up).clock(Arc::<FixedClock>::clone(&time));
+    let gateway = setup.set(&["limits", "idle_timeout"], json!("1s")).start().await;
+    let caller = gateway.caller(&idp, "alice", UP).open().await;
+    let open = |count: usize| {
+        let up = &up;
+        move || std::future::ready((up.streams() == count).then_some(()))
+    };
+    eventually("the catalog's own stream", open(1)).await;
+    assert!(caller.ask("resources/subscribe", json!({"uri": "fake://note"})).await.is_success());
+    eventually("the followed resource", open(2)).await;
+    time.advance(Duration::from_secs(7));
+    // However much the server says meanwhile.
+    let over = || {
+        up.updated("fake://note");
+        std::future::ready((up.streams() == 1).then_some(()))
+    };
+    eventually("the end of the following", over).await;
+}

@@ -712,3 +712,16 @@ async fn a_server_that_could_not_tell_of_updates_is_not_followed() {
     let error = upstreams.exchange(listening()).await.err().unwrap();
     assert_eq!(error.code, model::Code::UPSTREAM_FAILED, "{}", error.detail());
 }
+
+#[tokio::test]
+async fn a_followed_resource_ends_with_the_servers_configuration() {
+    let (_fake, upstreams) = one(|seen| match seen.verb.as_str() {
+        "GET" => Say::Events(vec![], Then::Silence),
+        _ => older(seen),
+    })
+    .await;
+    let mut exchange = upstreams.exchange(listening()).await.unwrap();
+    upstreams.reload(&BTreeMap::new());
+    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
+    assert!(next.expect("it is followed for ever").is_err());
+}

@@ -39,6 +39,10 @@ struct House {
     slow: bool,
     streams: Mutex<HashMap<String, mpsc::Sender<String>>>,
     posts: Mutex<Vec<Post>>,
+    /// The credentials with which streams were opened.
+    credentials: Mutex<Vec<Option<String>>>,
+    /// Whether calls are refused after the server has worked on them.
+    refuses: AtomicBool,
     opened: AtomicUsize,
 }
 
@@ -66,6 +70,8 @@ impl Server {
             slow,
             streams: Mutex::default(),
             posts: Mutex::default(),
+            credentials: Mutex::default(),
+            refuses: AtomicBool::new(false),
             opened: AtomicUsize::new(0),
         });
         let serving = Arc::clone(&house);
@@ -113,7 +119,10 @@ impl House {
             let Some((head, body)) = read(&mut stream, &mut pending).await? else { return Ok(()) };
             let mut first = head.lines().next().unwrap().split(' ');
             let (verb, path) = (first.next().unwrap(), first.next().unwrap().to_owned());
+            let authorization = head.lines().find_map(|line| line.strip_prefix("authorization: "));
+            let authorization = authorization.map(str::to_owned);
             if verb == "GET" && path == "/tools/sse" {
+                self.credentials.lock().unwrap().push(authorization);
                 return self.stream(stream).await;
             }
             let session = path.split("session=").nth(1).unwrap_or_default();
@@ -125,9 +134,8 @@ impl House {
                     .await?;
                 continue;
             };
-            let authorization = head.lines().find_map(|line| line.strip_prefix("authorization: "));
             let body = serde_json::from_slice(&body).unwrap();
-            let post = Post { path, body, authorization: authorization.map(str::to_owned) };
+            let post = Post { path, body, authorization };
             self.posts.lock().unwrap().push(post.clone());
             let taken = b"HTTP/1.1 202 Accepted\r\ncontent-length: 8\r\n\r\nAccepted";
             if !self.slow {
@@ -138,7 +146,9 @@ impl House {
             }
             if self.slow {
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                stream.write_all(taken).await?;
+                let refused = post.method() == "tools/call" && self.refuses.load(Ordering::SeqCst);
+                let failed = b"HTTP/1.1 500 x\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(if refused { failed } else { taken }).await?;
             }
         }
     }
@@ -276,6 +286,7 @@ async fn a_server_that_forgot_its_session_is_opened_again() {
     let kept = std::mem::take(&mut *server.house.streams.lock().unwrap());
     assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"content":[]}"#);
     assert_eq!(server.house.opened.load(Ordering::SeqCst), 2);
+    assert!(server.posts().iter().all(|post| post.method() != "notifications/cancelled"));
     drop(kept);
 }
 
@@ -347,7 +358,59 @@ async fn the_credential_is_on_the_stream_and_on_every_message_and_nothing_is_lef
     let posts = server.posts();
     assert_eq!(posts.len(), 3);
     assert!(posts.iter().all(|post| post.authorization.as_deref() == Some("Bearer k-1")), "{posts:?}");
+    assert_eq!(*server.house.credentials.lock().unwrap(), [Some("Bearer k-1".to_owned())]);
     assert_eq!(server.open_streams(), 1);
     upstreams.end(&Owner { principal: principal(1), session: Some(Digest([1; 32])) });
     server.wait("the end of the stream", |server| server.open_streams() == 0).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_after_the_server_has_spoken_may_have_taken_effect() {
+    let speaks: Script = |post| match post.method() {
+        "tools/call" => vec![
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#.into(),
+        ],
+        _ => plain(post),
+    };
+    let server = Server::start("/messages?session={}", true, speaks).await;
+    server.house.refuses.store(true, Ordering::SeqCst);
+    let upstreams = server.upstreams();
+    let mut exchange = upstreams.exchange(call("s", OLDER)).await.unwrap();
+    assert!(matches!(exchange.next().await.unwrap(), Inbound::Notification(_)));
+    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
+    let error = next.expect("it waits for an answer that does not come").err().unwrap();
+    assert_eq!((error.code, error.sent), (model::Code::UPSTREAM_FAILED, Sent::Unknown));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_named_is_not_waited_for_long() {
+    use super::fake::{Fake, Say, Then, status};
+    let unnamed: [Say; 2] = [Say::Hang, Say::Events(vec![], Then::Silence)];
+    let asked = unnamed.map(|stream| async move {
+        let script =
+            move |seen: &super::fake::Seen| if seen.verb == "GET" { stream.clone() } else { status(405, "") };
+        let fake = Fake::start(script).await;
+        let upstreams = upstreams(Limits::default(), &[over_http("s", fake.url())]);
+        answer(&upstreams, call("s", OLDER)).await
+    });
+    for text in futures_util::future::join_all(asked).await {
+        assert!(text.starts_with("PTN-4001") && text.contains("NotSent"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_followed_resource_ends_with_its_link() {
+    let script: Script = |post| match post.method() {
+        "resources/subscribe" => vec![post.result("{}")],
+        _ => plain(post),
+    };
+    let server = Server::start("/messages?session={}", false, script).await;
+    let upstreams = server.upstreams();
+    let mut out = call("s", MODERN);
+    out.method = Method::SubscriptionsListen;
+    out.params = raw(r#"{"notifications":{"resourceSubscriptions":["x://1"]}}"#).members();
+    let mut exchange = upstreams.exchange(out).await.unwrap();
+    upstreams.reload(&BTreeMap::new());
+    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
+    assert!(next.expect("it is followed for ever").is_err());
 }
