@@ -245,9 +245,11 @@ impl Upstreams {
         let sent = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&sent);
         // However long it lives, it opens within the time of a call.
-        let patience = server.timeout().min(limit);
+        let patience = Some(server.timeout()).filter(|patience| *patience < limit);
         let opening = async move {
-            match tokio::time::timeout(patience, server.open(out, &flag)).await {
+            let opening = server.open(out, &flag);
+            let Some(patience) = patience else { return opening.await };
+            match tokio::time::timeout(patience, opening).await {
                 Ok(opened) => opened,
                 Err(_) => Err(UpstreamError::timeout(Sent::of(&flag), patience)),
             }
