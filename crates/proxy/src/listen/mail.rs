@@ -100,6 +100,18 @@ fn deliver(
         Message::Notification(Notification { method, .. }) if is_list_change(method) => {
             house.catalog.refresh(&unsolicited.server);
         }
+        Message::Notification(notification) if notification.method.known() == Some(Method::Cancelled) => {
+            let mut asked =
+                waiting.questions.iter().filter(|(_, asked)| asked.unsolicited.server == unsolicited.server);
+            let found = question::withdrawn(notification, |id| {
+                asked.find(|(_, asked)| asked.id == *id).map(|(_, asked)| asked.shown.clone())
+            });
+            if let Some((shown, told)) = found {
+                session.withdraw(&shown);
+                waiting.questions.retain(|_, asked| asked.shown != shown);
+                session.tell(&told);
+            }
+        }
         Message::Notification(notification) => {
             // A session that does not listen has chosen not to hear.
             let fits = notification

@@ -3,8 +3,10 @@
 use crate::admit::clip;
 use crate::house::State;
 use crate::inspect;
+use bytes::Bytes;
 use model::ServerName;
-use protocol::{Edit, Members, Method, Raw};
+use protocol::view::Cancelled;
+use protocol::{Edit, Id, Members, Method, Notification, Raw, frame};
 
 /// Why a client is not asked. Read by operators and, without more, by the server that asked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,17 @@ pub(crate) fn fit(
         }
         None => params.raw().clone(),
     }))
+}
+
+/// The server's withdrawal of a question, under the id by which its client knows that question. Nothing, if it is none of
+/// those that it put: a server withdraws no other's.
+pub(crate) fn withdrawn(told: &Notification, shown: impl FnOnce(&Id) -> Option<Id>) -> Option<(Id, Bytes)> {
+    let params = told.params.as_ref()?;
+    // SECURITY: ids of ours are easily guessed: `a_server_withdraws_its_own_questions_and_no_others`.
+    let shown = shown(&Cancelled::of(Some(params)).ok()?.request)?;
+    let params = Edit::new().set(&["requestId"], shown.to_raw()).apply(params);
+    let bytes = frame::notification(Method::Cancelled.name(), Some(&params));
+    Some((shown, bytes))
 }
 
 /// Whether a client with these capabilities answers this question (MCP, elicitation, sampling, roots): a page to visit

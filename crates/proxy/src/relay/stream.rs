@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use model::{Code, ErrorKind};
-use protocol::{Id, Notification, Request, Response, Version, frame, sse};
+use protocol::{Id, Method, Notification, Request, Response, Version, frame, sse};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -63,15 +63,15 @@ pub(super) struct Flow {
     frames: Frames,
     streamed: usize,
     session: Option<Arc<Live>>,
-    /// Questions put to the client of the session.
-    asked: Vec<Id>,
+    /// Questions put to the client of the session, and the ids by which the server asked them.
+    asked: Vec<(Id, Option<Id>)>,
 }
 
 impl Drop for Flow {
     fn drop(&mut self) {
         // However the stream ends: the client's own withdrawal drops it in the middle.
         if let Some(session) = &self.session {
-            self.asked.iter().for_each(|id| session.withdraw(id));
+            self.asked.iter().for_each(|(id, _)| session.withdraw(id));
         }
     }
 }
@@ -84,7 +84,7 @@ impl Flow {
 
     /// Remembers a question that is withdrawn when the stream ends.
     pub(super) fn asks(&mut self, id: &Id) {
-        self.asked.push(id.clone());
+        self.asked.push((id.clone(), None));
     }
 
     /// Says that the stream is alive. False when the client is gone for good.
@@ -190,6 +190,17 @@ async fn expired(sent: Sent) -> Stop {
 
 /// Passes a notification on, if it is within bounds.
 async fn tell(state: &State, flow: &mut Flow, notification: &Notification) {
+    if notification.method.known() == Some(Method::Cancelled) {
+        let put = |id: &Id| {
+            let mut asked = flow.asked.iter();
+            asked.find(|(_, upstream)| upstream.as_ref() == Some(id)).map(|(shown, _)| shown.clone())
+        };
+        if let Some((shown, told)) = question::withdrawn(notification, put) {
+            flow.session.iter().for_each(|session| session.withdraw(&shown));
+            flow.send(&told).await;
+        }
+        return;
+    }
     let fits = notification.params.as_ref().is_none_or(|params| inspect::answer(state, params.raw()).is_ok());
     if fits {
         flow.send(&notification.bytes).await;
@@ -217,7 +228,7 @@ async fn ask(
         return;
     };
     flow.send(&frame::request(&id, method, params.as_ref())).await;
-    flow.asked.push(id);
+    flow.asked.push((id, Some(request.id)));
 }
 
 /// Hands the client's answer to the server, under the server's own id.

@@ -40,6 +40,8 @@ pub enum Act {
     AskAgain(String, Value),
     /// The same question, but on the session's stream of unsolicited messages, and the answer in one piece.
     AskAside(String, Value),
+    /// The same question, withdrawn at once, and with it one of somebody else's; then an answer.
+    AskAndWithdraw(String, Value),
     /// This HTTP status, without a body.
     Status(u16),
 }

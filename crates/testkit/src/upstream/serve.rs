@@ -236,6 +236,16 @@ impl House {
             }
             Act::Ask(method, question) => return Ok(self.ask(session, id, &method, &question, false)),
             Act::AskAgain(method, question) => return Ok(self.ask(session, id, &method, &question, true)),
+            Act::AskAndWithdraw(method, question) => {
+                let withdraw = |asked: &str| {
+                    let params = json!({"requestId": asked});
+                    event(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
+                };
+                let asked = json!({"jsonrpc": "2.0", "id": "mine", "method": method, "params": question});
+                let all =
+                    [event(&asked), withdraw("ptn-1"), withdraw("mine"), event(&text("done".to_owned()))];
+                return Ok(stream(Outgoing::Whole(Some(all.concat().into()))));
+            }
             Act::AskAside(method, question) => text(self.ask_aside(session, id, &method, &question).await),
             Act::Status(code) => return Ok(status(code)),
         };

@@ -155,3 +155,31 @@ async fn a_question_beside_a_call_that_is_not_answered_in_time_is_declined() {
     let late = json!({"jsonrpc": "2.0", "id": asked.unwrap()["id"], "result": {"action": "cancel"}});
     assert_eq!(caller.send(caller.post(&late)).await.status, 400);
 }
+
+#[tokio::test]
+async fn a_question_beside_a_call_is_withdrawn_by_the_server_that_asked_it() {
+    let bed = older_server().await;
+    let alice = bed.gateway.caller(&bed.idp, "alice", UP).capable_of(json!({"elicitation": {}}));
+    let caller = alice.open().await;
+    let mut beside = caller.stream(caller.listening()).await;
+    let call = caller.request("tools/call", json!({"name": "ask", "arguments": {"text": "a"}}));
+    let _line = caller.begin(call).await;
+    let asked = beside.next().await.unwrap();
+    let own = format!("aside-{}", bed.up.call_of("ask").await["id"]);
+    for id in [asked["id"].as_str().unwrap(), &own] {
+        bed.up.says(
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}),
+        );
+    }
+    bed.up.says(
+        json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": 1}}),
+    );
+    let told = beside.next().await.unwrap();
+    assert_eq!(
+        (&told["method"], &told["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &asked["id"])
+    );
+    assert_eq!(beside.next().await.unwrap()["method"], "notifications/message");
+    let late = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "cancel"}});
+    assert_eq!(caller.send(caller.post(&late)).await.status, 400);
+}

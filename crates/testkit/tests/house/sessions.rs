@@ -248,6 +248,21 @@ async fn calls_that_are_withdrawn_take_their_questions_along() {
 }
 
 #[tokio::test]
+async fn a_server_withdraws_its_own_questions_and_no_others() {
+    let act = Act::AskAndWithdraw("elicitation/create".to_owned(), question());
+    let bed = bed_where("ask", act, |setup| setup).await;
+    let caller = bed.caller("alice").capable_of(json!({"elicitation": {}})).open().await;
+    let reply = caller.call("ask", json!({})).await;
+    let messages = reply.messages();
+    let asked = messages.iter().find(|message| message["method"] == "elicitation/create").unwrap();
+    let withdrawn: Vec<_> =
+        messages.iter().filter(|message| message["method"] == "notifications/cancelled").collect();
+    assert_eq!(withdrawn.len(), 1, "{}", reply.text());
+    assert_eq!(withdrawn[0]["params"]["requestId"], asked["id"], "{}", reply.text());
+    assert_eq!(reply.content(), "done");
+}
+
+#[tokio::test]
 async fn progress_reaches_who_asked_for_it_under_its_own_token() {
     let bed = bed_where("steps", Act::Progress(3), |setup| setup).await;
     for caller in [bed.caller("alice"), bed.caller("bob").open().await] {
