@@ -326,3 +326,25 @@ async fn two_hundred_servers_with_five_thousand_tools_are_discovered_in_parallel
     let snapshot = catalog.snapshot();
     assert_eq!(snapshot.servers.values().map(|view| view.tools.len()).sum::<usize>(), 5000);
 }
+
+#[tokio::test]
+async fn what_a_server_asks_in_the_middle_of_discovery_is_declined() {
+    let fake = Fake::start(|seen: &Seen| match seen.method() {
+        "initialize" => json(seen.result(
+            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#,
+        )),
+        "tools/list" => {
+            let asked = data(r#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#);
+            let tools = r#"{"tools":[{"name":"a","inputSchema":{"type":"object"}}]}"#;
+            Say::Events(vec![asked, data(&seen.result(tools))], Then::End)
+        }
+        "notifications/initialized" | "" if seen.verb == "POST" => status(202, ""),
+        _ if seen.verb == "GET" => status(405, ""),
+        _ => status(400, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}"#),
+    })
+    .await;
+    let (catalog, _) = catalog(&[over_http("s", fake.url())]).await;
+    assert_eq!(catalog.snapshot().servers.len(), 1);
+    let declined = fake.wait(|seen| seen.body["id"] == "q").await;
+    assert!(declined.body["error"].is_object() && declined.body.get("result").is_none(), "{declined:?}");
+}

@@ -107,9 +107,9 @@ async fn the_streams_of_a_session_end_with_it() {
     let who = Principal::service();
     let sessions = sessions(folder.path());
     let live = sessions.open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
-    let (mut unasked, (_, mut answer)) = (live.listen(None), live.replays().begin(false));
+    let (unasked, (_replay, answer)) = (live.listen(None), live.replays().begin(false));
     sessions.end(&live, Timestamp(1)).unwrap();
-    assert!(unasked.recv().await.is_none() && answer.recv().await.is_none() && !live.is_listening());
+    assert!(unasked.is_closed() && answer.is_closed() && !live.is_listening());
 }
 
 #[test]

@@ -93,7 +93,24 @@ impl Drop for Fake {
 
 impl Fake {
     pub(crate) async fn start(script: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), script).await
+    }
+
+    /// Where another was before.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Seen) -> Say + Send + Sync + 'static,
+    ) -> Self {
+        let mut bound = TcpListener::bind(address).await;
+        for _ in 0..200 {
+            if bound.is_ok() {
+                break;
+            }
+            // Whoever was there lets go of it soon.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            bound = TcpListener::bind(address).await;
+        }
+        let listener = bound.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, abandoned) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::<AtomicUsize>::default());
         let (list, count, script) = (Arc::clone(&seen), Arc::clone(&abandoned), Arc::new(script));

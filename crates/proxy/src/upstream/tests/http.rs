@@ -725,3 +725,32 @@ async fn a_followed_resource_ends_with_the_servers_configuration() {
     let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
     assert!(next.expect("it is followed for ever").is_err());
 }
+
+#[tokio::test]
+async fn a_followed_resource_ends_with_the_stream_on_which_it_is_told_of() {
+    let opened = Arc::new(AtomicBool::new(false));
+    let (_fake, upstreams) = one(move |seen| match seen.verb.as_str() {
+        "GET" if !opened.swap(true, Ordering::SeqCst) => Say::Events(vec![], Then::End),
+        _ => older(seen),
+    })
+    .await;
+    let mut exchange = upstreams.exchange(listening()).await.unwrap();
+    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
+    assert!(next.expect("it is followed for ever").is_err());
+}
+
+#[tokio::test]
+async fn a_session_in_which_something_is_followed_is_not_idle() {
+    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let (fake, upstreams) = with(limits, |seen| match seen.verb.as_str() {
+        "GET" => Say::Events(vec![], Then::Silence),
+        _ => older(seen),
+    })
+    .await;
+    let exchange = upstreams.exchange(listening()).await.unwrap();
+    // The reaper comes once a second.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(fake.seen().iter().all(|seen| seen.verb != "DELETE"));
+    drop(exchange);
+    fake.wait(|seen| seen.verb == "DELETE").await;
+}

@@ -44,6 +44,8 @@ struct House {
     /// Whether calls are refused after the server has worked on them.
     refuses: AtomicBool,
     opened: AtomicUsize,
+    /// Messages to the address of the stream, which takes none.
+    astray: AtomicUsize,
 }
 
 struct Server {
@@ -73,6 +75,7 @@ impl Server {
             credentials: Mutex::default(),
             refuses: AtomicBool::new(false),
             opened: AtomicUsize::new(0),
+            astray: AtomicUsize::new(0),
         });
         let serving = Arc::clone(&house);
         let task = tokio::spawn(async move {
@@ -128,6 +131,7 @@ impl House {
             let session = path.split("session=").nth(1).unwrap_or_default();
             let out = self.streams.lock().unwrap().get(session).cloned();
             let (Some(out), "POST") = (out, verb) else {
+                self.astray.fetch_add(usize::from(path == "/tools/sse"), Ordering::SeqCst);
                 let status = if path == "/tools/sse" { "405 Method Not Allowed" } else { "404 Not Found" };
                 stream
                     .write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes())
@@ -413,4 +417,55 @@ async fn a_followed_resource_ends_with_its_link() {
     upstreams.reload(&BTreeMap::new());
     let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
     assert!(next.expect("it is followed for ever").is_err());
+}
+
+#[tokio::test]
+async fn the_transport_is_found_out_once_and_again_when_it_has_changed() {
+    let server = Server::start("/messages?session={}", false, plain).await;
+    let upstreams = server.upstreams();
+    for _ in 0..3 {
+        assert_eq!(answer(&upstreams, call("s", OLDER)).await, r#"{"content":[]}"#);
+    }
+    assert_eq!(server.house.astray.load(Ordering::SeqCst), 1);
+    let address = server.address;
+    let streams = Arc::clone(&server.house);
+    drop(server);
+    streams.streams.lock().unwrap().clear();
+    let _other = super::fake::Fake::start_at(address, |seen| match seen.method() {
+        "initialize" => super::fake::json(seen.result(
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#,
+        )),
+        "tools/call" => super::fake::json(seen.result(r#"{"content":[{}]}"#)),
+        _ if seen.verb == "GET" => super::fake::status(405, ""),
+        _ => super::fake::status(202, ""),
+    })
+    .await;
+    let mut answers = Vec::new();
+    while answers.last().map(String::as_str) != Some(r#"{"content":[{}]}"#) {
+        assert!(answers.len() < 50, "{answers:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answers.push(answer(&upstreams, call("s", OLDER)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_ill_is_not_taken_for_one_of_the_older_transport() {
+    for ill in [401, 503] {
+        let script = move |seen: &super::fake::Seen| match seen.verb.as_str() {
+            "POST" => super::fake::status(ill, ""),
+            _ => super::fake::status(405, ""),
+        };
+        let fake = super::fake::Fake::start(script).await;
+        answer(&upstreams(Limits::default(), &[over_http("s", fake.url())]), call("s", OLDER)).await;
+        assert!(fake.seen().iter().all(|seen| seen.verb == "POST"), "{ill}: {:?}", fake.seen());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_no_call_uses_is_closed() {
+    let server = Server::start("/messages?session={}", false, plain).await;
+    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let upstreams = upstreams(limits, &[over_http("s", server.url())]);
+    answer(&upstreams, call("s", OLDER)).await;
+    server.wait("the end of the stream", |server| server.open_streams() == 0).await;
 }
