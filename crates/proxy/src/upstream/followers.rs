@@ -85,6 +85,25 @@ const UPDATES: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::Message;
+
+    fn updated(uri: &str) -> Notification {
+        let bounds = protocol::Bounds { bytes: 1 << 10, depth: 8, items: 100 };
+        let params = format!(r#"{{"uri":"{uri}"}}"#);
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{params}}}"#);
+        let Message::Notification(told) = protocol::decode(text.into(), &bounds).unwrap() else { panic!() };
+        told
+    }
+
+    #[test]
+    fn a_follower_hears_of_its_own_resource_only() {
+        let followers = Followers::default();
+        let (_, mut one) = followers.join("x://1");
+        let (_, mut two) = followers.join("x://2");
+        assert!(followers.tell(&updated("x://1")) && !followers.tell(&updated("x://3")));
+        assert!(one.try_recv().is_ok() && one.try_recv().is_err() && two.try_recv().is_err());
+    }
 
     #[tokio::test]
     async fn whoever_comes_after_the_end_hears_that_it_is_the_end() {

@@ -277,6 +277,7 @@ mod tests {
     struct Thing {
         dead: AtomicBool,
         awaited: bool,
+        followed: AtomicBool,
     }
 
     impl Held for Thing {
@@ -288,7 +289,7 @@ mod tests {
             self.awaited
         }
         fn followed(&self) -> bool {
-            false
+            self.followed.load(Ordering::Relaxed)
         }
         fn retire(&self) {}
         fn failed(&self, _: u64) -> bool {
@@ -367,6 +368,20 @@ mod tests {
         assert_eq!(slots.len(), 1);
         clock.advance(Duration::from_secs(400));
         assert_eq!(slots.reap(Duration::from_secs(59)).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_followed_is_neither_reaped_nor_given_away() {
+        let (slots, clock) = slots(1);
+        let slot = slots.place(key(1)).unwrap();
+        let thing = open(&slots, &slot).await;
+        thing.followed.store(true, Ordering::Relaxed);
+        drop(slot);
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(slots.reap(Duration::from_secs(1)).len(), 0);
+        assert!(slots.place(key(2)).is_err());
+        thing.followed.store(false, Ordering::Relaxed);
+        assert!(slots.place(key(2)).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
