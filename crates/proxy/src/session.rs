@@ -95,7 +95,7 @@ impl Sessions {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// At the bound, the session that was used least recently and has no stream loses its mutable state.
+    /// At the bound, the session that was used least recently and has neither a stream nor a call loses its mutable state.
     fn insert(&self, id: Arc<str>, live: Arc<Live>, now: Timestamp) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if !table.contains_key(&id) && table.len() >= self.bound {
@@ -103,7 +103,7 @@ impl Sessions {
             if table.len() >= self.bound {
                 let oldest = table
                     .values()
-                    .filter(|live| !live.is_listening())
+                    .filter(|live| !live.is_busy())
                     .min_by_key(|live| live.last_used())
                     .map(|live| Arc::clone(live.id()));
                 oldest.and_then(|id| table.remove(&id));

@@ -188,7 +188,7 @@ impl Outbound {
     }
 
     /// Whether a question must be told whose it is by nothing but being the only call under way.
-    fn is_asked_alone(&self) -> bool {
+    fn needs_a_lane(&self) -> bool {
         self.owner.session.is_none() && self.version.era() == Era::Stateless && self.can_be_asked()
     }
 }

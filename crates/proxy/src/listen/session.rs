@@ -50,9 +50,12 @@ pub(crate) async fn open(house: &Arc<House>, opening: Opening) -> Result<Reply, 
         };
         return Ok(reply::stream(Some(work.boxed()), reader));
     }
-    let events = session.listen(last);
+    let resumed = last.and_then(|last| session.listen_on(last));
+    let gap = last.is_some() && resumed.is_none();
+    let events = resumed.unwrap_or_else(|| session.listen());
     let listening = Listening { house: Arc::clone(house), session };
-    if listening.has_missed() && last.is_some() {
+    if (listening.has_missed() && last.is_some()) || gap {
+        // What the client was to be told is told anew, as far as it is not.
         hear::may_have_changed(&listening.session);
     }
     let quiet = limits.keep_alive;
@@ -85,13 +88,13 @@ impl Listening {
     /// Whether the catalog has changed since the client last heard.
     fn has_missed(&self) -> bool {
         let revision = self.house.catalog.snapshot().revision;
-        self.session.heard(revision) != revision
+        self.session.told_of(revision) != revision
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.session.heard(self.house.catalog.snapshot().revision);
+        self.session.told_of(self.house.catalog.snapshot().revision);
     }
 }
 

@@ -18,10 +18,14 @@ use futures_util::future::{AbortHandle, Abortable};
 use model::{Code, ErrorKind};
 use protocol::{Id, Method, Notification, Request, Response, Version, frame, sse};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Frames that may wait for a slow client; a full stream holds the server back.
 const WAITING: usize = 16;
+
+/// How long a client may take nothing of a full stream before it counts as gone.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Begins the stream. A stateless client's relay is driven by its own reader and ends with it; a session
 /// client's runs in a task that `notifications/cancelled` finds, and its stream can be taken up again.
@@ -56,6 +60,8 @@ enum Frames {
     Direct(mpsc::Sender<Bytes>),
     /// To a client that may come back.
     Kept(Arc<Replay>),
+    /// Nowhere: the client has taken nothing for too long.
+    Nowhere,
 }
 
 /// What has gone through a stream so far.
@@ -90,21 +96,40 @@ impl Flow {
     /// Says that the stream is alive. False when the client is gone for good.
     pub(super) async fn keep_alive(&self) -> bool {
         match &self.frames {
-            Frames::Direct(frames) => frames.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_ok(),
+            Frames::Direct(frames) => {
+                let alive = frames.send(Bytes::from_static(sse::KEEP_ALIVE));
+                tokio::time::timeout(STUCK, alive).await.is_ok_and(|alive| alive.is_ok())
+            }
             Frames::Kept(replay) => {
                 replay.keep_alive();
                 true
             }
+            Frames::Nowhere => false,
         }
     }
 
-    /// Sends one message; waits while the client is slow.
+    /// Whether nobody will take anything any more.
+    fn is_over(&self) -> bool {
+        matches!(self.frames, Frames::Nowhere)
+    }
+
+    /// Sends one message; waits while the client is slow, but not for ever.
     pub(super) async fn send(&mut self, message: &[u8]) {
         self.streamed = self.streamed.saturating_add(message.len());
         match &self.frames {
-            // A client that is gone is noticed by its reader.
-            Frames::Direct(frames) => drop(frames.send(sse::event(message, None)).await),
-            Frames::Kept(replay) => replay.send(message).await,
+            Frames::Direct(frames) => {
+                // A client that is gone is noticed by its reader.
+                let sending = frames.send(sse::event(message, None));
+                if tokio::time::timeout(STUCK, sending).await.is_err() {
+                    self.frames = Frames::Nowhere;
+                }
+            }
+            Frames::Kept(replay) => {
+                if tokio::time::timeout(STUCK, replay.send(message)).await.is_err() {
+                    replay.let_go();
+                }
+            }
+            Frames::Nowhere => {}
         }
     }
 }
@@ -117,6 +142,10 @@ async fn run(house: Arc<House>, mut sent: Sent, mut first: Option<Inbound>, fram
     let id = sent.call.id.clone();
     let mut until = crate::listen::until(&house, &sent.call.caller.verified);
     let last = loop {
+        if flow.is_over() {
+            // Dropping the call withdraws it, and its record says so.
+            return;
+        }
         let inbound = match first.take() {
             Some(first) => Ok(first),
             None => tokio::select! {
@@ -238,4 +267,26 @@ async fn answer_upstream(
     response: &Response,
 ) -> Result<(), crate::upstream::UpstreamError> {
     sent.exchange.answer(reply::with_id(response, upstream)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::replay::Replays;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_does_not_hold_its_call_for_ever() {
+        let (frames, _reader) = mpsc::channel(1);
+        let mut flow = Flow { frames: Frames::Direct(frames), streamed: 0, session: None, asked: Vec::new() };
+        flow.send(b"{}").await;
+        assert!(!flow.is_over());
+        flow.send(b"{}").await;
+        assert!(flow.is_over() && !flow.keep_alive().await);
+        let (replay, _hears) = Arc::new(Replays::new(Arc::default(), 1)).begin(false);
+        flow.frames = Frames::Kept(Arc::clone(&replay));
+        while replay.is_heard() {
+            flow.send(b"{}").await;
+        }
+        assert!(!flow.is_over(), "it may come back");
+    }
 }

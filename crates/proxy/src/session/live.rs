@@ -108,10 +108,14 @@ impl Live {
         self.state().log_level = Some(level);
     }
 
-    /// Hears the GET stream, from where the client was if that is still known; an earlier hearer ends.
-    pub(crate) fn listen(&self, place: Option<Place>) -> mpsc::Receiver<Bytes> {
-        let place = place.filter(|place| place.stream == GET_STREAM);
-        place.and_then(|place| self.stream.resume(place)).unwrap_or_else(|| self.stream.hear())
+    /// Hears the GET stream from now on; an earlier hearer ends.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Bytes> {
+        self.stream.hear()
+    }
+
+    /// Hears the GET stream from where the client was, if that is still known; an earlier hearer ends.
+    pub(crate) fn listen_on(&self, place: Place) -> Option<mpsc::Receiver<Bytes>> {
+        self.stream.resume(place)
     }
 
     pub(crate) fn is_listening(&self) -> bool {
@@ -124,7 +128,7 @@ impl Live {
     }
 
     /// The client has heard of this revision of the catalog, or will on its open stream; the one before.
-    pub(crate) fn heard(&self, revision: u64) -> u64 {
+    pub(crate) fn told_of(&self, revision: u64) -> u64 {
         self.heard.swap(revision, Ordering::Relaxed)
     }
 
@@ -142,10 +146,15 @@ impl Live {
         }
     }
 
+    /// Whether something of it would be lost with its place in the table.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_listening() || !self.state().calls.is_empty()
+    }
+
     /// Whether its client has neither listened nor asked for so long.
     pub(crate) fn is_forgotten(&self, now: Timestamp, after: Duration) -> bool {
         let used = Timestamp(self.used.load(Ordering::Relaxed));
-        !self.is_listening() && now.since(used) > after && self.state().calls.is_empty()
+        now.since(used) > after && !self.is_busy()
     }
 
     /// The client answers this server so much, from now on.

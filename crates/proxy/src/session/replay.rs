@@ -61,7 +61,7 @@ impl Place {
 
 impl Replays {
     /// Events are numbered from `first`: higher than any that this session has heard of, also from a table that was lost.
-    pub(super) fn new(budget: Arc<Budget>, first: u64) -> Self {
+    pub(crate) fn new(budget: Arc<Budget>, first: u64) -> Self {
         Self { budget, streams: Mutex::default(), begun: AtomicUsize::new(0), first }
     }
 
@@ -204,6 +204,11 @@ impl Replay {
             state.bytes -= oldest.len();
             self.budget.0.fetch_sub(oldest.len(), Ordering::Relaxed);
         }
+    }
+
+    /// Whoever hears it has taken nothing for too long.
+    pub(crate) fn let_go(&self) {
+        self.lock().hearer = None;
     }
 
     fn deaf(&self, hearer: &mpsc::Sender<Bytes>) {

@@ -107,7 +107,7 @@ async fn the_streams_of_a_session_end_with_it() {
     let who = Principal::service();
     let sessions = sessions(folder.path());
     let live = sessions.open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
-    let (unasked, (_replay, answer)) = (live.listen(None), live.replays().begin(false));
+    let (unasked, (_replay, answer)) = (live.listen(), live.replays().begin(false));
     sessions.end(&live, Timestamp(1)).unwrap();
     assert!(unasked.is_closed() && answer.is_closed() && !live.is_listening());
 }
@@ -119,7 +119,7 @@ fn a_session_is_forgotten_only_by_a_client_that_neither_listens_nor_waits() {
     let live = sessions(folder.path()).open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
     let forgotten = |at| live.is_forgotten(Timestamp(at), std::time::Duration::from_millis(100));
     assert!(!forgotten(100) && forgotten(101));
-    let stream = live.listen(None);
+    let stream = live.listen();
     assert!(!forgotten(101));
     drop(stream);
     let (task, _) = futures_util::future::AbortHandle::new_pair();
@@ -127,4 +127,22 @@ fn a_session_is_forgotten_only_by_a_client_that_neither_listens_nor_waits() {
     assert!(!forgotten(101));
     drop(call);
     assert!(forgotten(101));
+}
+
+#[test]
+fn a_session_with_a_call_under_way_keeps_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let sessions = sessions(folder.path());
+    let open =
+        |n: u8| sessions.open(facts(&who, n), &SeededDice::new(n.into()), Timestamp(n.into())).unwrap();
+    let oldest = open(1);
+    let (task, _) = futures_util::future::AbortHandle::new_pair();
+    let call = oldest.begin(&protocol::Id::Number(1), task.clone()).unwrap();
+    for n in 2..6 {
+        open(n);
+    }
+    let found = sessions.find(oldest.id(), &who, &Endpoint::Shared, Timestamp(9)).unwrap();
+    assert!(found.cancel(&protocol::Id::Number(1)) && task.is_aborted());
+    drop(call);
 }

@@ -102,7 +102,7 @@ pub(super) async fn send(
     };
     if let Some(held) = &session {
         // Some servers ask on the stream of unsolicited messages whatever was declared, lose what nobody hears, and wait.
-        held.session.heard().await;
+        held.session.hears().await;
     }
     let asked = session.as_ref().filter(|_| dialect.asks_newer());
     let questions = asked.map(|held| held.session.askable.enter(dialect.id));

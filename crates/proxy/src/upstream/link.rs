@@ -112,7 +112,7 @@ impl Pipe {
 
     fn gone(&self) -> UpstreamError {
         let reason = self.calls.closed();
-        UpstreamError::unreachable(reason.map_or("its process ended".to_owned(), |reason| reason.to_string()))
+        UpstreamError::unreachable(reason.map_or("it is gone".to_owned(), |reason| reason.to_string()))
     }
 }
 
@@ -205,7 +205,7 @@ impl Link {
         let heard = self.calls.enter(id).map_err(gone)?;
         let mut call = LinkCall { link: Arc::clone(self), id, heard, going: None, early: None };
         let Some(mut going) = self.way.send(request, headers).await else {
-            return Err(gone(self.calls.closed().unwrap_or_else(|| "its process ended".into())).into());
+            return Err(gone(self.calls.closed().unwrap_or_else(|| "it is gone".into())).into());
         };
         tokio::select! {
             biased;

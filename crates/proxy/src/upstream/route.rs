@@ -68,7 +68,7 @@ impl Heard {
             Some(event) = self.events.recv() => Ok(event),
             answer = &mut self.answer => answer.map(Message::Response).map_err(|_| {
                 let reason = calls.closed();
-                let reason = reason.map_or("its process ended".to_owned(), |reason| reason.to_string());
+                let reason = reason.map_or("it is gone".to_owned(), |reason| reason.to_string());
                 UpstreamError::failed(reason).with_sent(Sent::Unknown)
             }),
         }

@@ -300,7 +300,7 @@ impl Server {
         if server.shared {
             key = Key { principal: None, lane: key.lane.map(|_| Digest([0; 32])) };
         }
-        let alone = out.is_asked_alone() && era == Era::Session && !server.shared;
+        let alone = out.needs_a_lane() && era == Era::Session && !server.shared;
         let slot = if alone { children.free_place(key)? } else { children.place(key)? };
         let open = async || link::open(server, &self.shared, out, era, &self.eras).await;
         let link = children.hold(&slot, open).await?;

@@ -249,7 +249,7 @@ impl Session {
     }
 
     /// Opens that stream and waits a moment for it, once: some servers lose what they say while nobody hears.
-    pub(super) async fn heard(self: &Arc<Self>) -> Hearing {
+    pub(super) async fn hears(self: &Arc<Self>) -> Hearing {
         let known = *self.hearing.borrow();
         if known != Hearing::Unknown {
             return known;

@@ -109,7 +109,7 @@ impl Web {
 
 fn place<V: Holds>(slots: &Slots<V>, out: &Outbound) -> Result<Arc<Slot<V>>, UpstreamError> {
     let key = Key::of(out);
-    if out.is_asked_alone() { slots.free_place(key) } else { slots.place(key) }
+    if out.needs_a_lane() { slots.free_place(key) } else { slots.place(key) }
 }
 
 impl Older {

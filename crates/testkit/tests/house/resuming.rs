@@ -173,3 +173,17 @@ async fn a_session_stream_that_missed_nothing_hears_of_nothing() {
         assert_eq!(told["method"], "notifications/tools/list_changed");
     }
 }
+
+#[tokio::test]
+async fn a_session_stream_that_cannot_be_taken_up_says_that_anything_may_have_changed() {
+    let bed = bed().await;
+    let caller = older(&bed, "alice").await;
+    let mut stream = caller.stream(from(&caller, "0-7")).await;
+    let mut changed = Vec::new();
+    for _ in 0..3 {
+        changed.push(next(&mut stream).await.unwrap().1["method"].as_str().unwrap().to_owned());
+    }
+    changed.sort();
+    let lists = ["prompts", "resources", "tools"].map(|list| format!("notifications/{list}/list_changed"));
+    assert_eq!(changed, lists);
+}

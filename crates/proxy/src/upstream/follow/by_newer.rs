@@ -115,7 +115,7 @@ impl Followed {
     /// Makes sure that there is a stream on which the server tells of updates.
     async fn is_told(&self) -> Result<(), UpstreamError> {
         match &self.at {
-            At::Session(session) if session.heard().await == Hearing::Never => {
+            At::Session(session) if session.hears().await == Hearing::Never => {
                 let text = "it has no stream on which it could tell of updates";
                 Err(UpstreamError::unbridged(text).with_sent(Sent::Unknown))
             }
