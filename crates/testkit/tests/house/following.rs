@@ -81,3 +81,24 @@ async fn what_a_caller_may_not_read_it_does_not_follow() {
     let acknowledged = stream.next().await.unwrap();
     assert_eq!(acknowledged["params"]["notifications"]["resourceSubscriptions"], json!(["fake://note"]));
 }
+
+#[tokio::test]
+async fn an_older_client_is_told_once_more_when_what_it_follows_ends_by_itself() {
+    let idp = FakeIdp::start(clock()).await;
+    let up = FakeUpstream::of(&[Era::Stateless]).await;
+    let gateway = Setup::trusting(&idp).server("up", &up).start().await;
+    let bed = Bed { idp, up, gateway };
+    let caller = bed.caller("alice").open().await;
+    let mut stream = caller.stream(caller.listening()).await;
+    assert!(caller.ask("resources/subscribe", json!({"uri": "fake://note"})).await.is_success());
+    bed.up.restart().await;
+    let told = stream.next().await.unwrap();
+    assert_eq!(
+        (&told["method"], &told["params"]),
+        (&json!("notifications/resources/updated"), &json!({"uri": "fake://note"}))
+    );
+    // It follows again by asking again.
+    assert!(caller.ask("resources/subscribe", json!({"uri": "fake://note"})).await.is_success());
+    bed.up.updated("fake://note");
+    assert_eq!(stream.next().await.unwrap()["params"]["uri"], "fake://note");
+}

@@ -10,7 +10,9 @@ use crate::upstream::{Inbox, Outbound, Trace, Unsolicited};
 use futures_util::FutureExt as _;
 use model::{Digest, ServerName};
 use protocol::meta::SUBSCRIPTION_ID;
-use protocol::{Edit, Members, Message, Method, Notification, Outcome, Raw, Response, Version, frame, reply};
+use protocol::{
+    Called, Edit, Members, Message, Method, Notification, Outcome, Raw, Response, Version, frame, reply,
+};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -149,24 +151,34 @@ async fn acknowledged(exchange: &mut Exchange, uri: &str) -> Result<(), Upstream
     }
 }
 
-/// Tells the client session of every update, until the stream ends or nobody hears it any more.
+/// Tells the client session of every update, until the stream ends or nobody hears it any more. With the stream goes a last
+/// update, so that nobody goes on with what may have changed unheard; to follow again is to be judged again.
 async fn pass_on(mut exchange: Exchange, server: ServerName, uri: Box<str>, inbox: Inbox) {
+    let tell = |told: Notification| {
+        let message = Message::Notification(told);
+        let unsolicited = Unsolicited { server: server.clone(), message, answer: None };
+        // Full: the client hears too slowly, and of the next update again.
+        drop(inbox.try_send(unsolicited));
+    };
     loop {
         let inbound = tokio::select! {
             inbound = exchange.next() => inbound,
             () = inbox.closed() => return,
         };
-        let Ok(Inbound::Notification(told)) = inbound else { return };
+        let Ok(Inbound::Notification(told)) = inbound else { return tell(updated(&uri)) };
         let ours = told.method.known() == Some(Method::ResourcesUpdated)
             && told.params.as_ref().is_some_and(|params| params.text("uri").as_deref() == Some(&*uri));
         if !ours {
             continue;
         }
-        let message = Message::Notification(older(told));
-        let unsolicited = Unsolicited { server: server.clone(), message, answer: None };
-        // Full: the client hears too slowly, and of the next update again.
-        drop(inbox.try_send(unsolicited));
+        tell(older(told));
     }
+}
+
+fn updated(uri: &str) -> Notification {
+    let params = Raw::of_value(&json!({"uri": uri}));
+    let bytes = frame::notification(Method::ResourcesUpdated.name(), Some(&params));
+    Notification { method: Called::Known(Method::ResourcesUpdated), params: params.members(), bytes }
 }
 
 /// An update as older clients know it: of no subscription.
