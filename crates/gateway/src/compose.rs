@@ -394,6 +394,7 @@ pub(crate) async fn discover(settings: &Settings) -> Result<Vec<Shape>, Discover
     let catalog = Catalog::start(Arc::clone(&upstreams), &settings.servers, asking);
     catalog.ready(settings.limits.discovery_timeout + SLACK).await;
     let found = catalog.snapshot();
+    catalog.stop();
     upstreams.close(CLOSE).await;
     let silent: Vec<String> = found
         .servers

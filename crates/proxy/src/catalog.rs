@@ -216,6 +216,11 @@ impl Catalog {
         }
     }
 
+    /// Asks no server any more, and lets go of what it held there. What was listed stays listed.
+    pub fn stop(&self) {
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// What is listed now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.current.load_full()

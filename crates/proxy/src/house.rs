@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, CatalogSettings};
 use crate::config::{Config, Endpoint};
 use crate::crowd::Crowd;
 use crate::list;
-use crate::parked::Parked;
+use crate::parked::{self, Parked};
 use crate::rules::Rules;
 use crate::session::conversation::Inferred;
 use crate::session::{Ended, Sessions};
@@ -194,6 +194,9 @@ impl House {
 
     /// Ends the servers' sessions and children; returns when that is done, or after `within`.
     pub async fn close(&self, within: Duration) {
+        // Whoever holds a session or a child lets go of it first.
+        self.catalog.stop();
+        parked::withdraw(self);
         self.upstreams.close(within).await;
     }
 

@@ -150,6 +150,15 @@ fn seal(house: &House, sent: &Sent, request: &Request, params: Option<Raw>, bay:
     continuation::seal(house, &sent.call, &sent.server, name, &sent.arguments, &result, Some(bay))
 }
 
+/// Ends every call that waits: it is cancelled upstream, and on record.
+pub(crate) fn withdraw(house: &House) {
+    let waiting = std::mem::take(&mut *house.parked.table.lock().unwrap_or_else(PoisonError::into_inner));
+    for (_, waiting) in waiting {
+        waiting.expiry.abort();
+        record::unanswered(house, &waiting.trail, ErrorKind::Cancelled);
+    }
+}
+
 /// Whether a question of this call's server reaches its client as `input_required`.
 pub(crate) fn waits(sent: &Sent) -> bool {
     sent.call.client.version.era() == Era::Stateless

@@ -348,3 +348,23 @@ async fn what_a_server_asks_in_the_middle_of_discovery_is_declined() {
     let declined = fake.wait(|seen| seen.body["id"] == "q").await;
     assert!(declined.body["error"].is_object() && declined.body.get("result").is_none(), "{declined:?}");
 }
+
+#[tokio::test]
+async fn a_catalog_that_is_stopped_holds_no_child() {
+    // A newer server on its pipes, whose subscription stays open until it is let go of.
+    let script = r#"while read -r line; do
+      id=${line#*'"id":'}; id=${id%%[,\}]*}
+      case $line in
+        *'"server/discover"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}}\n' "$id" ;;
+        *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","tools":[]}}\n' "$id" ;;
+        *'"subscriptions/listen"'*) printf '{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}\n' "$id"; echo listening >&2 ;;
+      esac
+    done"#;
+    let (catalog, _) = catalog(&[over_stdio("s", script, false)]).await;
+    until("it is listed", || catalog.snapshot().servers[&name("s")].state == State::Ready).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    catalog.stop();
+    let upstreams = Arc::clone(&catalog.shared.upstreams);
+    tokio::time::timeout(Duration::from_secs(20), upstreams.close(HOUR)).await.expect("a child is held");
+    assert!(catalog.snapshot().servers.contains_key(&name("s")));
+}

@@ -471,3 +471,21 @@ async fn where_several_servers_are_shown_questions_bear_their_servers_names() {
     let last = stream.next().await.unwrap();
     assert_eq!(last["result"]["content"][0]["text"].as_str(), Some(answered.to_string().as_str()));
 }
+
+#[tokio::test]
+async fn a_call_that_waits_when_the_gateway_ends_is_cancelled_and_on_record() {
+    let mut bed = older_server(|setup| setup).await;
+    let first = newer(&bed, "alice").call("ask", json!({"text": "a"})).await.result();
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    bed.gateway.shutdown().await;
+    let record = bed.gateway.record();
+    let denial = record.iter().find(|found| found.leaf["kind"] == "denial").unwrap();
+    assert_eq!(
+        (denial.leaf["status"].as_str(), denial.leaf["code"].as_str()),
+        (Some("cancelled"), Some("PTN-1014"))
+    );
+    let seen = bed.up.seen();
+    let told =
+        seen.iter().any(|seen| String::from_utf8_lossy(&seen.body).contains("notifications/cancelled"));
+    assert!(told, "the server was not told");
+}
