@@ -12,6 +12,9 @@ use protocol::{Edit, Members};
 /// Narrows the capabilities of the call's client. Free for a client that declares none.
 pub(super) fn narrow(house: &House, rules: &Current, subject: &Subject, target: &mut Target) {
     let (call, server) = (&mut target.call, &target.server);
+    if call.client.capabilities.as_bytes() == NOTHING {
+        return;
+    }
     let declared = Members::of(&call.client.capabilities).filter(|declared| !declared.is_empty());
     let Some(declared) = declared else { return };
     let (mut edit, mut stripped) = (Edit::new(), Vec::new());

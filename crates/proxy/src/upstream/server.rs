@@ -120,7 +120,8 @@ impl Server {
         }
     }
 
-    /// Sends a call in the client's era, or in the other if the server refuses that one.
+    /// Sends a call in the client's era, or in the other if the server refuses that one. What is done seldom is boxed: every
+    /// call's future has room for the largest way.
     pub(super) async fn open(
         self: &Arc<Self>,
         mut out: Outbound,
@@ -132,12 +133,12 @@ impl Server {
             let Some((era, known)) = self.eras.spoken().choose(out.version.era()) else { break };
             sent.store(false, Ordering::Relaxed);
             if follow::is_across(out.method, era) {
-                return follow::across(self, &self.follows, era, out, sent).await;
+                return Box::pin(follow::across(self, &self.follows, era, out, sent)).await;
             }
             let turn = match &self.reach {
                 Reach::Http(web) => self.over_http(web, &out, era, known, sent).await?,
                 Reach::Stdio { server, children } => {
-                    self.over_stdio(server, children, &out, era, sent).await?
+                    Box::pin(self.over_stdio(server, children, &out, era, sent)).await?
                 }
                 Reach::Nowhere(reason) => return Err(UpstreamError::unreachable(reason.clone())),
             };
@@ -214,7 +215,9 @@ impl Server {
         let before = self.eras.spoken();
         let held = match web.older(&self.shared, &self.eras, out).await {
             Ok(Older::Session(held)) => held,
-            Ok(Older::Pair(link, slot)) => return self.over_link(link, slot, out, true, sent).await,
+            Ok(Older::Pair(link, slot)) => {
+                return Box::pin(self.over_link(link, slot, out, true, sent)).await;
+            }
             Err(error) if self.eras.spoken() == before => return Err(error),
             Err(error) => return Ok(Turn::Again(Some(error))),
         };
@@ -239,7 +242,7 @@ impl Server {
         known: bool,
         sent: &AtomicBool,
     ) -> Result<Turn, UpstreamError> {
-        if !known && probe::discover(&self.shared, &self.eras, door, out).await?.is_none() {
+        if !known && Box::pin(probe::discover(&self.shared, &self.eras, door, out)).await?.is_none() {
             return Ok(Turn::Again(None));
         }
         let dialect = Dialect::new(&self.shared, out, Version::V2026_07_28, None, false)?;
@@ -253,8 +256,8 @@ impl Server {
                 Ok(Turn::Again(Some(*error)))
             }
             Refusal::Headers(response) if out.method == Method::ToolsCall => {
-                match probe::fresh_headers(&self.shared, door, out).await {
-                    Some(params) => self.again(door, out, &params, sent).await,
+                match Box::pin(probe::fresh_headers(&self.shared, door, out)).await {
+                    Some(params) => Box::pin(self.again(door, out, &params, sent)).await,
                     None => Ok(Turn::Opened(Wire::Http(HttpCall::whole(door, *response)), Box::new(dialect))),
                 }
             }
@@ -302,7 +305,7 @@ impl Server {
         }
         let alone = out.needs_a_lane() && era == Era::Session && !server.shared;
         let slot = if alone { children.free_place(key)? } else { children.place(key)? };
-        let open = async || link::open(server, &self.shared, out, era, &self.eras).await;
+        let open = async || Box::pin(link::open(server, &self.shared, out, era, &self.eras)).await;
         let link = children.hold(&slot, open).await?;
         if let Some(inbox) = &out.inbox {
             link.calls.listen(inbox);

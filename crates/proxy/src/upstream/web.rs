@@ -88,7 +88,8 @@ impl Web {
 
     async fn session(&self, shared: &Shared, eras: &Eras, out: &Outbound) -> Result<Held, UpstreamError> {
         let slot = place(&self.sessions, out)?;
-        let held = self.sessions.hold(&slot, async || session::open(&self.door, shared, out, eras).await);
+        let held =
+            self.sessions.hold(&slot, async || Box::pin(session::open(&self.door, shared, out, eras)).await);
         let session = held.await?;
         if let Some(inbox) = &out.inbox {
             session.listen(inbox);
@@ -98,7 +99,7 @@ impl Web {
 
     async fn pair(&self, shared: &Shared, eras: &Eras, out: &Outbound) -> Result<Older, UpstreamError> {
         let slot = place(&self.pairs, out)?;
-        let held = self.pairs.hold(&slot, async || pair::open(&self.door, shared, out, eras).await);
+        let held = self.pairs.hold(&slot, async || Box::pin(pair::open(&self.door, shared, out, eras)).await);
         let link = held.await?;
         if let Some(inbox) = &out.inbox {
             link.calls.listen(inbox);
