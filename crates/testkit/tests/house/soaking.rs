@@ -38,6 +38,21 @@ struct Town {
 
 const OLDER: &str = "/servers/older/mcp";
 const NEWER: &str = "/servers/newer/mcp";
+const PIPES: &str = "/servers/pipes/mcp";
+
+/// An older server on its pipes, whose tool asks for a name and says it.
+const ASKS_ON_PIPES: &str = r#"
+while read -r line; do
+  id=${line#*'"id":'}; id=${id%%[,\}]*}
+  case $line in
+    *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}}\n' "$id" ;;
+    *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"ask","inputSchema":{"type":"object"}}]}}\n' "$id" ;;
+    *'"tools/call"'*) call=$id; printf '{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"which?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}}}}}\n' ;;
+    *'"id":"q"'*) name=${line#*'"name":"'}; name=${name%%'"'*}
+      printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"{\\"name\\":\\"%s\\"}"}]}}\n' "$call" "$name" ;;
+    *'"server/discover"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}\n' "$id" ;;
+  esac
+done"#;
 
 impl Town {
     async fn start(size: usize) -> Arc<Self> {
@@ -53,8 +68,9 @@ impl Town {
             "cached_tokens": 64, "sessions": size * 2,
             "streams": size * 4, "streams_per_principal": size * 4, "calls_per_principal": size * 4,
         });
-        let setup =
-            Setup::trusting(&idp).server("older", &older).server("newer", &newer).set(&["limits"], limits);
+        let pipes = json!({"stdio": {"command": "/bin/sh", "args": ["-c", ASKS_ON_PIPES]}});
+        let setup = Setup::trusting(&idp).server("older", &older).server("newer", &newer);
+        let setup = setup.set(&["servers", "pipes"], pipes).set(&["limits"], limits);
         let gateway = setup.start().await;
         Arc::new(Self { idp, older, newer, gateway, chance: Chance(SeededDice::new(7)) })
     }
@@ -67,12 +83,12 @@ impl Town {
     }
 
     /// What the servers hold open for the gateway.
-    fn held(&self) -> [usize; 3] {
-        [self.older.sessions(), self.older.streams(), self.newer.streams()]
+    fn held(&self) -> [usize; 4] {
+        [self.older.sessions(), self.older.streams(), self.newer.streams(), children()]
     }
 
     /// Waits until the gateway holds nothing, and its servers hold no more than at the start.
-    async fn is_quiet(&self, start: [usize; 3]) {
+    async fn is_quiet(&self, start: [usize; 4]) {
         let quiet = async || {
             let metrics = self.gateway.admin("/metrics").await.text();
             let none = ["calls_parked", "streams_open", "calls_in_flight"];
@@ -86,21 +102,21 @@ impl Town {
 
 /// One call that is asked something, and what becomes of it.
 async fn conversation(town: Arc<Town>, number: usize, people: usize, parked: Arc<tokio::sync::Barrier>) {
-    let caller = town.caller(number % people, OLDER);
+    // Some on pipes, where every call that may be asked has a child of its own.
+    let path = if number.is_multiple_of(25) { PIPES } else { OLDER };
+    let caller = town.caller(number % people, path);
     let text = format!("call-{number}");
     let first = caller.call("ask", json!({"text": text})).await.result();
     parked.wait().await;
     parked.wait().await;
     let state = &first["requestState"];
-    if state.is_null() {
-        return;
-    }
+    assert!(state.is_string(), "{text}: {first}");
     match town.chance.of(10) {
         // Nobody takes it up.
         0..=2 => {}
         3 => {
             // Somebody else tries first.
-            let stranger = town.caller((number + 1) % people, OLDER);
+            let stranger = town.caller((number + 1) % people, path);
             let refused = retry(&stranger, &text, state).await;
             assert_eq!(refused.error()["data"]["code"], "PTN-1013", "{}", refused.text());
             taken_up(&retry(&caller, &text, state).await, &text);
@@ -156,8 +172,8 @@ async fn nothing_is_left_of_conversations_that_broke_off() {
     let people = (size / 20).max(4);
     let town = Town::start(size).await;
     town.caller(0, OLDER).call("echo", json!({"text": "first"})).await;
-    // The gateway's own: a session and a stream for what the older server lists, a stream at the newer.
-    let start = [1, 1, 1];
+    // The gateway's own: a session and a stream for what the older server lists, a stream at the newer, a child.
+    let start = [1, 1, 1, 1];
     town.is_quiet(start).await;
     let rounds = count("PORTUNUS_SOAK_PARKED_ROUNDS", 2);
     let mut after = Vec::new();
@@ -225,6 +241,18 @@ fn gauge(metrics: &str, name: &str) -> usize {
     line.unwrap().parse().unwrap()
 }
 
+/// Child processes of this process (proc(5): the fourth field of `stat`, after a name that may hold anything).
+fn children() -> usize {
+    let own = std::process::id().to_string();
+    let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        std::fs::read_to_string(entry.path().join("stat")).ok()
+    });
+    stats
+        .filter(|stat| stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&own))
+        .count()
+}
+
 /// Resident memory of this process, in bytes (proc(5)).
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -267,7 +295,7 @@ async fn nobody_gets_anothers_answer() {
     while let Some(ended) = workers.join_next().await {
         ended.unwrap();
     }
-    town.is_quiet([64, 64, 64]).await;
+    town.is_quiet([64, 64, 64, 64]).await;
 }
 
 /// How long a withdrawn call takes to be withdrawn at its server, for every pair of eras. The soak holds it to 100 ms.
