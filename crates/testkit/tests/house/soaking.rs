@@ -102,9 +102,9 @@ impl Town {
 
 /// One call that is asked something, and what becomes of it.
 async fn conversation(town: Arc<Town>, number: usize, people: usize, parked: Arc<tokio::sync::Barrier>) {
-    // Some on pipes, where every call that may be asked has a child of its own.
-    let path = if number.is_multiple_of(25) { PIPES } else { OLDER };
-    let caller = town.caller(number % people, path);
+    // Some on pipes, where every call that may be asked has a child of its own: another person's each.
+    let (path, person) = if number.is_multiple_of(25) { (PIPES, number / 25) } else { (OLDER, number) };
+    let caller = town.caller(person % people, path);
     let text = format!("call-{number}");
     let first = caller.call("ask", json!({"text": text})).await.result();
     parked.wait().await;
@@ -116,7 +116,7 @@ async fn conversation(town: Arc<Town>, number: usize, people: usize, parked: Arc
         0..=2 => {}
         3 => {
             // Somebody else tries first.
-            let stranger = town.caller((number + 1) % people, path);
+            let stranger = town.caller((person + 1) % people, path);
             let refused = retry(&stranger, &text, state).await;
             assert_eq!(refused.error()["data"]["code"], "PTN-1013", "{}", refused.text());
             taken_up(&retry(&caller, &text, state).await, &text);
