@@ -2,11 +2,10 @@
 // and roots, the same without a handler for them, and what the record says. `cargo xtask test --only interop` runs it.
 //
 //   node conversations.mjs --portunus BIN --rmcp BIN --js DIR --py DIR [--client NAME] [--server NAME]
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askers, policy } from './lib/askers.mjs';
 import { cannotBe } from './lib/cannot.mjs';
@@ -17,12 +16,9 @@ import { startIdp } from './lib/idp.mjs';
 import { EVERYTHING, journeys } from './lib/journeys.mjs';
 import { settled } from './lib/judge.mjs';
 import { freePort, start, stop } from './lib/process.mjs';
+import { chosen, columns, finish, readOptions } from './lib/runner.mjs';
 
-const { values: options } = parseArgs({
-  options: Object.fromEntries(
-    ['portunus', 'rmcp', 'js', 'py', 'client', 'server'].map((name) => [name, { type: 'string' }]),
-  ),
-});
+const options = readOptions();
 const { js, py } = options;
 const node = process.execPath;
 const here = dirname(fileURLToPath(import.meta.url));
@@ -43,22 +39,11 @@ const gateway = await startGateway({
 /** For one call, and for a driver, in milliseconds: a cold start of Python on a busy machine fits. */
 const [CALL_PATIENCE, PATIENCE] = [20_000, 120_000];
 const clients = allClients({ node, js, py, drivers: join(here, 'drivers'), rmcp: options.rmcp });
-const chosen = (all, name) => Object.entries(all).filter(([key]) => !name || key === name);
 let [passed, failed] = [0, 0];
-const open = chosen(servers, options.server);
 // One cell of a server at a time, so that what its endpoint has on record belongs to it.
-await Promise.all(
-  [1, 2].map(async () => {
-    for (let next = open.shift(); next; next = open.shift()) await column(...next);
-  }),
-);
-await gateway.stop();
+await columns(chosen(servers, options.server), column);
 for (const { process } of Object.values(servers)) if (process) await stop(process);
-idp.stop();
-if (failed) console.log(gateway.log().slice(-4000));
-rmSync(dir, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+await finish({ gateway, idp, dir, passed, failed });
 
 /** Every client against one server. */
 async function column(serverName, server) {

@@ -2,38 +2,39 @@
 // cancelled call, and what the record says of them. `cargo xtask test --only interop` runs it.
 //
 //   node matrix.mjs --portunus BIN --rmcp BIN --js DIR --py DIR [--client NAME] [--server NAME]
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { clients as allClients } from './lib/clients.mjs';
 import { freeze } from './lib/freeze.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { startIdp } from './lib/idp.mjs';
-import { freePort, start, stop, until } from './lib/process.mjs';
+import { answers, freePort, start, stop, until } from './lib/process.mjs';
 import { judge } from './lib/judge.mjs';
+import { chosen, columns, finish, readOptions } from './lib/runner.mjs';
 import { policy, servers as allServers } from './lib/servers.mjs';
 
-const { values: options } = parseArgs({
-  options: Object.fromEntries(
-    ['portunus', 'rmcp', 'js', 'py', 'client', 'server'].map((name) => [name, { type: 'string' }]),
-  ),
-});
+const options = readOptions();
 const { js, py } = options;
 const node = process.execPath;
 const here = dirname(fileURLToPath(import.meta.url));
 const drivers = join(here, 'drivers');
 const dir = mkdtempSync(join(tmpdir(), 'portunus-interop-'));
 
-const [everythingPort, mcp1Port] = [await freePort(), await freePort()];
+const [everythingPort, ssePort, mcp1Port] = [await freePort(), await freePort(), await freePort()];
 const [everythingUrl, mcp1Url] = [everythingPort, mcp1Port].map((port) => `http://127.0.0.1:${port}/mcp`);
-const servers = await allServers({ node, js, py: join(py, 'servers'), dir, everythingUrl, mcp1Url });
+const sseUrl = `http://127.0.0.1:${ssePort}/sse`;
+const servers = await allServers({ node, js, py: join(py, 'servers'), dir, everythingUrl, sseUrl, mcp1Url });
+const everything = (mode, port) => {
+  return start(node, [servers.everything.program, mode], { env: { ...process.env, PORT: String(port) } });
+};
 const listening = [
-  start(node, [servers.everything.program, 'streamableHttp'], { env: { ...process.env, PORT: String(everythingPort) } }),
+  everything('streamableHttp', everythingPort),
+  everything('sse', ssePort),
   start(join(py, 'mcp1/bin/python'), [join(here, 'servers/mcp1.py'), String(mcp1Port)]),
 ];
-for (const url of [everythingUrl, mcp1Url]) await until(`a server at ${url}`, () => fetch(url).then(() => true), 60_000);
+for (const url of [everythingUrl, sseUrl, mcp1Url]) await until(`a server at ${url}`, () => answers(url), 60_000);
 
 const idp = await startIdp(await freePort());
 const gateway = await startGateway({
@@ -53,22 +54,11 @@ const gateway = await startGateway({
 /** For a step of a driver, in milliseconds: a cold start of Python on a busy machine fits. */
 const PATIENCE = 60_000;
 const clients = allClients({ node, js, py, drivers, rmcp: options.rmcp });
-const chosen = (all, name) => Object.entries(all).filter(([key]) => !name || key === name);
 let [passed, failed] = [0, 0];
-const open = chosen(servers, options.server);
-// One server at a time is frozen by a worker, so two of them never meet.
-await Promise.all(
-  [1, 2].map(async () => {
-    for (let next = open.shift(); next; next = open.shift()) await column(...next);
-  }),
-);
-await gateway.stop();
+// A server is frozen by its own column only.
+await columns(chosen(servers, options.server), column);
 for (const server of listening) await stop(server);
-idp.stop();
-if (failed) console.log(gateway.log().slice(-4000));
-rmSync(dir, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+await finish({ gateway, idp, dir, passed, failed });
 
 /** Every client against one server. */
 async function column(serverName, server) {

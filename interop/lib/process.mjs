@@ -58,6 +58,13 @@ export async function stop({ child, ended }) {
   await ended;
 }
 
+/** Whether something answers at an address, whatever it says; a stream is not heard to its end. */
+export async function answers(url) {
+  const { body } = await fetch(url);
+  await body?.cancel();
+  return true;
+}
+
 /** Waits until `ready()` gives something true. */
 export async function until(what, ready, ms = 15000) {
   const deadline = Date.now() + ms;

@@ -8,7 +8,7 @@ import { run } from './process.mjs';
  * @param {string} py folder of the virtual environment with the PyPI servers
  * @param {string} dir a folder for what the servers work on
  */
-export async function servers({ node, js, py, dir, everythingUrl, mcp1Url }) {
+export async function servers({ node, js, py, dir, everythingUrl, sseUrl, mcp1Url }) {
   const files = join(dir, 'files');
   const repository = join(dir, 'repository');
   mkdirSync(join(files, 'private'), { recursive: true });
@@ -16,17 +16,19 @@ export async function servers({ node, js, py, dir, everythingUrl, mcp1Url }) {
   writeFileSync(join(files, 'private', 'diary.txt'), 'Nobody reads this.\n');
   await commitSomething(repository);
   const npm = (name) => join(js, 'node_modules/@modelcontextprotocol', name, 'dist/index.js');
+  const everything = {
+    program: npm('server-everything'),
+    call: { name: 'echo', arguments: { message: 'hello' }, answers: 'hello' },
+    deniedTool: { name: 'get-env', arguments: {} },
+    deniedArgument: { name: 'echo', arguments: { message: 'the secret' } },
+    // Slow by itself, so it is not stopped: Node resets connections that idled while it was.
+    slow: { name: 'trigger-long-running-operation', arguments: { duration: 20, steps: 4 } },
+    rule: 'context.args has message && context.args.message like "*secret*"',
+  };
   return {
-    everything: {
-      config: { http: { url: everythingUrl, allow_loopback: true } },
-      program: npm('server-everything'),
-      call: { name: 'echo', arguments: { message: 'hello' }, answers: 'hello' },
-      deniedTool: { name: 'get-env', arguments: {} },
-      deniedArgument: { name: 'echo', arguments: { message: 'the secret' } },
-      // Slow by itself, so it is not stopped: Node resets connections that idled while it was.
-      slow: { name: 'trigger-long-running-operation', arguments: { duration: 20, steps: 4 } },
-      rule: 'context.args has message && context.args.message like "*secret*"',
-    },
+    everything: { config: { http: { url: everythingUrl, allow_loopback: true } }, ...everything },
+    // HTTP+SSE, the transport before streamable HTTP.
+    'everything-sse': { config: { http: { url: sseUrl, allow_loopback: true } }, ...everything },
     filesystem: {
       config: { stdio: { command: node, args: [npm('server-filesystem'), files] } },
       program: npm('server-filesystem'),

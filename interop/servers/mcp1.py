@@ -1,4 +1,4 @@
-"""PyPI mcp 1.x as a server, of the session era only: over HTTP on a port, or over stdio.
+"""PyPI mcp 1.x as a server, of the session era only: on a port over streamable HTTP or HTTP+SSE, or over stdio.
 
 Its tools ask their client by `elicitation/create`, `sampling/createMessage` and `roots/list` and say what it
 answered. `roots` and `sample_aside` use the SDK's plain calls, which over HTTP ask beside the call, on the GET stream.
@@ -69,4 +69,4 @@ def prompt():
     return [SamplingMessage(role="user", content=TextContent(type="text", text="Say something."))]
 
 
-server.run("stdio" if where == "stdio" else "streamable-http")
+server.run("stdio" if where == "stdio" else sys.argv[2] if len(sys.argv) > 2 else "streamable-http")

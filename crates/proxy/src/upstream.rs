@@ -1,4 +1,4 @@
-//! The gateway as an MCP client: one exchange with one server, over streamable HTTP or stdio, in either era.
+//! The gateway as an MCP client: one exchange with one server, over streamable HTTP, HTTP+SSE or stdio, in either era.
 //!
 //! In: a judged call in the client's era. Out: what the server says, in the client's era, or an error that
 //! says whether the call may have taken effect. Never here: a decision, a record, the caller's token.
