@@ -25,12 +25,13 @@ pub(super) fn conformance(ground: &Ground) -> anyhow::Result<()> {
     )
 }
 
-/// Every real client against every real server, and against every one that asks in the middle of a call.
+/// Every real client against every real server, and against every one that asks in the middle of a call; one whose
+/// connection is cut.
 pub(super) fn interop(ground: &Ground) -> anyhow::Result<()> {
     build(ground)?;
     let (js, py) = (install::npm(ground)?, install::python(ground)?);
     let stage = stage(ground, &js)?;
-    for runner in ["matrix", "conversations"] {
+    for runner in ["matrix", "conversations", "resuming"] {
         shell::run(
             node(&js)
                 .arg(stage.join(format!("interop/{runner}.mjs")))
