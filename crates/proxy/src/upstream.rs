@@ -181,6 +181,22 @@ impl Outbound {
         declared.map_or_else(Raw::empty_object, |declared| capability::client(declared).0)
     }
 
+    /// A request of the gateway's own on the way of this call: for the same caller, of another method, with nothing that
+    /// belongs to the call alone.
+    fn in_its_place(self, version: Version, method: Method, params: &serde_json::Value) -> Self {
+        Self {
+            version,
+            method,
+            params: Raw::of_value(params).members(),
+            log_level: None,
+            progress: None,
+            unknown_headers: Vec::new(),
+            trace: Trace::default(),
+            inbox: None,
+            ..self
+        }
+    }
+
     /// Whether the client can be asked anything in the middle of this call.
     fn can_be_asked(&self) -> bool {
         let declares = self.client_capabilities.as_ref().is_some_and(|declared| !declared.is_empty());

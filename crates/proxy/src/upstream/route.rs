@@ -92,7 +92,7 @@ impl Calls {
             return Err(Arc::clone(reason));
         }
         if state.waiting.len() >= CALLS {
-            return Err("too many calls are under way in its process".into());
+            return Err("too many calls are under way there".into());
         }
         state.waiting.insert(id, Waiting { events, answer });
         Ok(Heard { events: heard, answer: answered })
@@ -270,7 +270,7 @@ impl State {
     }
 }
 
-/// Calls under way in one child.
+/// Calls under way on one link.
 const CALLS: usize = 1024;
 /// News waiting for one call.
 const EVENTS: usize = 64;

@@ -2,6 +2,7 @@
 
 pub(crate) mod fake;
 mod follow;
+mod follow_older;
 mod http;
 mod pair;
 mod stdio;

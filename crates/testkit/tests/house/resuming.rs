@@ -40,6 +40,14 @@ async fn next(stream: &mut Stream) -> Option<(String, Value)> {
     Some((event.id.unwrap(), serde_json::from_str(&event.data).unwrap()))
 }
 
+async fn no_stream_is_open(bed: &Bed) {
+    let over = async || {
+        let metrics = bed.gateway.admin("/metrics").await.text();
+        metrics.contains("portunus_streams_open 0").then_some(())
+    };
+    eventually("the end of the stream", over).await;
+}
+
 #[tokio::test]
 async fn a_call_whose_stream_broke_off_is_taken_up_and_its_answer_heard() {
     let bed = bed().await;
@@ -86,11 +94,7 @@ async fn what_was_said_unasked_while_the_session_stream_was_broken_is_heard_afte
     let (id, told) = next(&mut stream).await.unwrap();
     assert_eq!(told["method"], "notifications/tools/list_changed");
     drop(stream);
-    let over = async || {
-        let metrics = bed.gateway.admin("/metrics").await.text();
-        metrics.contains("portunus_streams_open 0").then_some(())
-    };
-    eventually("the end of the stream", over).await;
+    no_stream_is_open(&bed).await;
     // Somebody else listens, so that the change is known to have been told.
     let bob = older(&bed, "bob").await;
     let mut other = bob.stream(bob.listening()).await;
@@ -141,11 +145,7 @@ async fn a_question_that_nobody_heard_is_not_put_to_whoever_comes_back() {
     bed.up.changed(vec![testkit::tool("ask"), testkit::tool("one")]);
     let (id, _) = next(&mut stream).await.unwrap();
     drop(stream);
-    let over = async || {
-        let metrics = bed.gateway.admin("/metrics").await.text();
-        metrics.contains("portunus_streams_open 0").then_some(())
-    };
-    eventually("the end of the stream", over).await;
+    no_stream_is_open(&bed).await;
     assert_eq!(caller.call("ask", json!({"text": "a"})).await.content(), "null");
     let mut again = caller.stream(from(&caller, &id)).await;
     bed.up.changed(vec![testkit::tool("ask"), testkit::tool("two")]);
@@ -161,11 +161,7 @@ async fn a_session_stream_that_missed_nothing_hears_of_nothing() {
     bed.up.changed(one("one"));
     let (id, _) = next(&mut stream).await.unwrap();
     drop(stream);
-    let over = async || {
-        let metrics = bed.gateway.admin("/metrics").await.text();
-        metrics.contains("portunus_streams_open 0").then_some(())
-    };
-    eventually("the end of the stream", over).await;
+    no_stream_is_open(&bed).await;
     let mut again = caller.stream(from(&caller, &id)).await;
     for name in ["two", "three"] {
         bed.up.changed(one(name));

@@ -1,4 +1,5 @@
-//! Traces: what a collector is told of a request, what it is never told, and that nothing depends on it.
+//! Traces: what a collector is told of a request, what it is never told, and that nothing depends on it. One collector and
+//! one reading of its spans serve all of these, so they stay together.
 
 use super::bed::{Bed, UP, bed_of, bed_with, served};
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 //! 2025-11-25, resources), and the server's updates, which come on its stream of unsolicited messages, are its events. With
 //! the last follower of a resource goes `resources/unsubscribe`.
 
+use crate::upstream::Outbound;
 use crate::upstream::dialect::Dialect;
 use crate::upstream::exchange::{Exchange, Inbound, Opened, Wire};
 use crate::upstream::fault::{Sent, UpstreamError};
@@ -9,7 +10,6 @@ use crate::upstream::followers::Followers;
 use crate::upstream::link::Link;
 use crate::upstream::server::Server;
 use crate::upstream::session::{Hearing, Session};
-use crate::upstream::{Outbound, Trace};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use protocol::{Edit, Id, Members, Message, Method, Notification, Outcome, Raw, frame};
@@ -47,16 +47,8 @@ pub(super) async fn follow(
     // To the client this is a newer server's stream.
     let dialect = Dialect::new(server.shared(), &out, out.version, None, false)?;
     let name = out.server.clone();
-    let subscribing = Outbound {
-        method: Method::ResourcesSubscribe,
-        params: Raw::of_value(&json!({"uri": uri})).members(),
-        log_level: None,
-        progress: None,
-        unknown_headers: Vec::new(),
-        trace: Trace::default(),
-        inbox: None,
-        ..out
-    };
+    let version = out.version;
+    let subscribing = out.in_its_place(version, Method::ResourcesSubscribe, &json!({"uri": uri}));
     let opened = open(Arc::clone(server), subscribing, Arc::clone(sent)).await?;
     let at = match &opened.wire {
         Wire::Http(call) => call.session().map(|session| At::Session(Arc::clone(session))),

@@ -6,13 +6,11 @@ use crate::upstream::dialect::Dialect;
 use crate::upstream::exchange::{Exchange, Inbound, Opened, Wire};
 use crate::upstream::fault::{Sent, UpstreamError};
 use crate::upstream::server::Server;
-use crate::upstream::{Inbox, Outbound, Trace, Unsolicited};
+use crate::upstream::{Inbox, Outbound, Unsolicited};
 use futures_util::FutureExt as _;
 use model::{Digest, ServerName};
 use protocol::meta::SUBSCRIPTION_ID;
-use protocol::{
-    Called, Edit, Members, Message, Method, Notification, Outcome, Raw, Response, Version, frame, reply,
-};
+use protocol::{Called, Edit, Message, Method, Notification, Outcome, Raw, Response, Version, frame, reply};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -114,18 +112,8 @@ pub(super) async fn follow(
 }
 
 fn listen(server: &Arc<Server>, out: Outbound, uri: &str, sent: &Arc<AtomicBool>) -> Exchange {
-    let wanted = Raw::of_value(&json!({"resourceSubscriptions": [uri]}));
-    let listening = Outbound {
-        version: Version::LATEST,
-        method: Method::SubscriptionsListen,
-        params: Edit::new().set(&["notifications"], wanted).apply(&Members::empty()).members(),
-        log_level: None,
-        progress: None,
-        unknown_headers: Vec::new(),
-        trace: Trace::default(),
-        inbox: None,
-        ..out
-    };
+    let wanted = json!({"notifications": {"resourceSubscriptions": [uri]}});
+    let listening = out.in_its_place(Version::LATEST, Method::SubscriptionsListen, &wanted);
     let limit = server.limits().session_lifetime;
     let (server, flag) = (Arc::clone(server), Arc::clone(sent));
     Exchange::new(async move { server.open(listening, &flag).await }.boxed(), Arc::clone(sent), limit)

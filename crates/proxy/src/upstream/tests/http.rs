@@ -1,17 +1,18 @@
-//! Streamable HTTP of both eras.
+//! Streamable HTTP of both eras: scripted servers, and one test for each thing that such a server may say or leave unsaid.
+//! One long table, kept whole so that what is covered is seen at a glance.
 
 use super::fake::{Fake, Say, Seen, Then, data, json, status};
 use super::*;
 
-const MODERN: Version = Version::V2026_07_28;
-const OLDER: Version = Version::V2025_06_18;
+pub(super) const MODERN: Version = Version::V2026_07_28;
+pub(super) const OLDER: Version = Version::V2025_06_18;
 const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{}}"#;
-const INITIALIZED: &str =
+pub(super) const INITIALIZED: &str =
     r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
 const DONE: &str = r#"{"resultType":"complete","content":[ ]}"#;
 
 /// A server of 2026-07-28 only.
-fn modern(seen: &Seen) -> Say {
+pub(super) fn modern(seen: &Seen) -> Say {
     match seen.method() {
         "server/discover" => json(seen.result(DISCOVERED)),
         "initialize" => status(400, &seen.error(-32022, r#"{"supported":["2026-07-28"]}"#)),
@@ -20,7 +21,7 @@ fn modern(seen: &Seen) -> Say {
 }
 
 /// A server of the older era only.
-fn older(seen: &Seen) -> Say {
+pub(super) fn older(seen: &Seen) -> Say {
     let known = seen.header("mcp-session-id") == "s-1";
     match (seen.verb.as_str(), seen.method()) {
         ("GET", _) => status(405, ""),
@@ -37,11 +38,14 @@ fn older(seen: &Seen) -> Say {
     }
 }
 
-async fn one(script: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> (Fake, Upstreams) {
+pub(super) async fn one(script: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> (Fake, Upstreams) {
     with(Limits::default(), script).await
 }
 
-async fn with(limits: Limits, script: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> (Fake, Upstreams) {
+pub(super) async fn with(
+    limits: Limits,
+    script: impl Fn(&Seen) -> Say + Send + Sync + 'static,
+) -> (Fake, Upstreams) {
     let fake = Fake::start(script).await;
     let upstreams = upstreams(limits, &[over_http("s", fake.url())]);
     (fake, upstreams)
@@ -582,25 +586,6 @@ async fn a_broken_stream_is_taken_up_again_however_often_its_reader_looks() {
 }
 
 #[tokio::test]
-async fn a_subscription_opens_within_the_time_of_a_call() {
-    for newer in [true, false] {
-        let fake = Fake::start(move |seen| match (seen.verb.as_str(), seen.method()) {
-            (_, "subscriptions/listen" | "resources/subscribe") => Say::Hang,
-            ("GET", _) => Say::Events(vec![], Then::Silence),
-            _ if newer => modern(seen),
-            _ => older(seen),
-        })
-        .await;
-        let config =
-            ServerConfig { timeout: Duration::from_millis(1500), ..(*over_http("s", fake.url())).clone() };
-        let upstreams = upstreams(Limits::default(), &[Arc::new(config)]);
-        let opened = tokio::time::timeout(Duration::from_secs(10), upstreams.exchange(listening())).await;
-        let error = opened.expect("it waits for ever").err().unwrap();
-        assert_eq!((error.code, error.sent), (model::Code::UPSTREAM_TIMEOUT, Sent::Unknown));
-    }
-}
-
-#[tokio::test]
 async fn a_subscription_may_come_as_lines_of_json() {
     let (_fake, upstreams) = one(|seen| match seen.method() {
         "subscriptions/listen" => {
@@ -658,100 +643,4 @@ async fn the_credential_is_on_every_request_and_sensitive() {
     upstreams.close(Duration::from_secs(5)).await;
     let seen = fake.seen();
     assert!(seen.len() >= 6 && seen.iter().all(|seen| seen.header("authorization") == "s3cret"), "{seen:?}");
-}
-
-/// A newer client's subscription to one resource.
-fn listening() -> Outbound {
-    let mut out = call("s", MODERN);
-    out.method = Method::SubscriptionsListen;
-    out.params = raw(r#"{"notifications":{"resourceSubscriptions":["x://1"]}}"#).members();
-    out
-}
-
-#[tokio::test]
-async fn a_resource_is_followed_until_the_session_is_lost() {
-    let lost = Arc::new(AtomicBool::new(false));
-    let gone = Arc::clone(&lost);
-    let (fake, upstreams) = one(move |seen| {
-        let update = data(
-            r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x://1","z": 1}}"#,
-        );
-        match (seen.verb.as_str(), seen.method()) {
-            ("GET", _) => Say::Events(vec![update], Then::Silence),
-            ("POST", "tools/call") if gone.load(Ordering::SeqCst) => status(404, ""),
-            _ => older(seen),
-        }
-    })
-    .await;
-    let mut exchange = upstreams.exchange(listening()).await.unwrap();
-    fake.wait(|seen| seen.method() == "resources/subscribe" && seen.body["params"]["uri"] == "x://1").await;
-    lost.store(true, Ordering::SeqCst);
-    answer(&upstreams, call("s", MODERN)).await;
-    let error = loop {
-        match exchange.next().await {
-            Ok(Inbound::Notification(told)) => assert!(told.bytes.ends_with(br#""z": 1}}"#)),
-            Ok(_) => panic!("neither an update nor the end"),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.code, model::Code::UPSTREAM_FAILED, "{}", error.detail());
-}
-
-#[tokio::test]
-async fn a_server_that_could_not_tell_of_updates_is_not_followed() {
-    let (fake, upstreams) = one(older).await;
-    let error = upstreams.exchange(listening()).await.err().unwrap();
-    assert_eq!(error.code, model::Code::ERA_UNBRIDGED, "{}", error.detail());
-    fake.wait(|seen| seen.method() == "resources/unsubscribe").await;
-    let (_fake, upstreams) = one(|seen| match (seen.verb.as_str(), seen.method()) {
-        ("GET", _) => Say::Events(vec![], Then::Silence),
-        (_, "resources/subscribe") => json(seen.error(-32002, "null")),
-        _ => older(seen),
-    })
-    .await;
-    let error = upstreams.exchange(listening()).await.err().unwrap();
-    assert_eq!(error.code, model::Code::UPSTREAM_FAILED, "{}", error.detail());
-}
-
-#[tokio::test]
-async fn a_followed_resource_ends_with_the_servers_configuration() {
-    let (_fake, upstreams) = one(|seen| match seen.verb.as_str() {
-        "GET" => Say::Events(vec![], Then::Silence),
-        _ => older(seen),
-    })
-    .await;
-    let mut exchange = upstreams.exchange(listening()).await.unwrap();
-    upstreams.reload(&BTreeMap::new());
-    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
-    assert!(next.expect("it is followed for ever").is_err());
-}
-
-#[tokio::test]
-async fn a_followed_resource_ends_with_the_stream_on_which_it_is_told_of() {
-    let opened = Arc::new(AtomicBool::new(false));
-    let (_fake, upstreams) = one(move |seen| match seen.verb.as_str() {
-        "GET" if !opened.swap(true, Ordering::SeqCst) => Say::Events(vec![], Then::End),
-        _ => older(seen),
-    })
-    .await;
-    let mut exchange = upstreams.exchange(listening()).await.unwrap();
-    let next = tokio::time::timeout(Duration::from_secs(10), exchange.next()).await;
-    assert!(next.expect("it is followed for ever").is_err());
-}
-
-#[tokio::test]
-async fn a_session_in_which_something_is_followed_is_not_idle() {
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
-    let (fake, upstreams) = with(limits, |seen| match seen.verb.as_str() {
-        "GET" => Say::Events(vec![], Then::Silence),
-        _ => older(seen),
-    })
-    .await;
-    let exchange = upstreams.exchange(listening()).await.unwrap();
-    // The reaper comes once a second.
-    tokio::time::sleep(Duration::from_millis(2500)).await;
-    answer(&upstreams, call("s", MODERN)).await;
-    assert_eq!(fake.count("initialize"), 1);
-    drop(exchange);
-    fake.wait(|seen| seen.verb == "DELETE").await;
 }
