@@ -1,6 +1,6 @@
 //! What an older server asks on no call's stream reaches the newer client whose call it can only be about.
 
-use super::bed::{Bed, UP};
+use super::bed::{Bed, UP, answering};
 use serde_json::{Value, json};
 use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock};
 
@@ -19,10 +19,7 @@ fn newer(bed: &Bed, user: &str) -> Caller {
 }
 
 async fn retry(caller: &Caller, text: &str, state: &Value, name: &str) -> testkit::Reply {
-    let answers = json!({"question": {"action": "accept", "content": {"name": name}}});
-    let params =
-        json!({"name": "ask", "arguments": {"text": text}, "requestState": state, "inputResponses": answers});
-    caller.ask("tools/call", params).await
+    caller.send(answering(caller, text, state, name)).await
 }
 
 #[tokio::test]

@@ -37,6 +37,20 @@ pub(crate) async fn bed_of(up: FakeUpstream, change: impl FnOnce(Setup) -> Setup
     Bed { idp, up, gateway }
 }
 
+/// The retry of a call of `ask` that waits, with `name` for an answer to its one question.
+pub(crate) fn answering(
+    caller: &Caller,
+    text: &str,
+    state: &Value,
+    name: &str,
+) -> http::Request<bytes::Bytes> {
+    let answers = json!({"question": {"action": "accept", "content": {"name": name}}});
+    let params = json!({
+        "name": "ask", "arguments": {"text": text}, "requestState": state, "inputResponses": answers,
+    });
+    caller.request("tools/call", params)
+}
+
 impl Bed {
     /// Somebody with a good token at the one server's endpoint.
     pub(crate) fn caller(&self, user: &str) -> Caller {

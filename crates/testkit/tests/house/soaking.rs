@@ -1,6 +1,7 @@
 //! Many conversations at once that break off, expire, are replayed and lose their servers: nothing of them is left, and
 //! nobody gets another's answer. A few in every run of the tests; `cargo xtask soak` sets the long counts.
 
+use super::bed::answering;
 use model::{Dice, SeededDice};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -127,20 +128,13 @@ async fn conversation(town: Arc<Town>, number: usize, people: usize, parked: Arc
             let refused = |reply: &Reply| reply.error()["data"]["code"] == "PTN-1013";
             assert!(refused(&one) || refused(&two), "{} {}", one.text(), two.text());
         }
-        5 => drop(caller.begin(retrying(&caller, &text, state)).await),
+        5 => drop(caller.begin(answering(&caller, &text, state, &text)).await),
         _ => taken_up(&retry(&caller, &text, state).await, &text),
     }
 }
 
-fn retrying(caller: &Caller, text: &str, state: &Value) -> http::Request<bytes::Bytes> {
-    let answers = json!({"question": {"action": "accept", "content": {"name": text}}});
-    let params =
-        json!({"name": "ask", "arguments": {"text": text}, "requestState": state, "inputResponses": answers});
-    caller.request("tools/call", params)
-}
-
 async fn retry(caller: &Caller, text: &str, state: &Value) -> Reply {
-    caller.send(retrying(caller, text, state)).await
+    caller.send(answering(caller, text, state, text)).await
 }
 
 /// The answer is its own; or the call has ended, because its time was over or its server was started anew.
@@ -282,7 +276,8 @@ async fn nobody_gets_anothers_answer() {
                 if asks && number.is_multiple_of(50) {
                     let call = json!({"name": "ask", "arguments": {"text": text}});
                     let first = connection.send(caller.request("tools/call", call)).await.result();
-                    let reply = connection.send(retrying(&caller, &text, &first["requestState"])).await;
+                    let reply =
+                        connection.send(answering(&caller, &text, &first["requestState"], &text)).await;
                     assert!(reply.content().contains(&format!("\"{text}\"")), "{text}: {}", reply.text());
                     continue;
                 }
