@@ -115,17 +115,13 @@ impl Door {
     /// Unreachable: no address, or one of another origin.
     pub(super) fn beside(&self, named: &str) -> Result<Self, UpstreamError> {
         let unusable = || UpstreamError::unreachable("it names an endpoint that cannot be used");
+        let url =
+            resolve(&format!("{}{}", self.destination.origin(), self.path), named).ok_or_else(unusable)?;
         // SECURITY: a server cannot send its caller's words elsewhere: `an_endpoint_of_another_origin_is_refused`.
-        let path = if is_absolute(named) {
-            let url: Uri = named.parse().map_err(|_| unusable())?;
-            if !self.destination.is_origin_of(&url) {
-                return Err(UpstreamError::unreachable("it names an endpoint of another origin"));
-            }
-            url.path_and_query().map(ToString::to_string).unwrap_or_default()
-        } else {
-            beside(self.path.path(), named)
-        };
-        let path = http::uri::PathAndQuery::try_from(path).map_err(|_| unusable())?;
+        if !self.destination.is_origin_of(&url) {
+            return Err(UpstreamError::unreachable("it names an endpoint of another origin"));
+        }
+        let path = url.path_and_query().cloned().ok_or_else(unusable)?;
         Ok(Self { path: Uri::from(path), ..self.clone() })
     }
 
@@ -289,34 +285,11 @@ impl Events {
     }
 }
 
-/// Whether a reference names a scheme or an authority, and not a path (RFC 3986, relative references).
-fn is_absolute(named: &str) -> bool {
-    named.starts_with("//")
-        || named.find("://").is_some_and(|end| !named.chars().take(end).any(|c| matches!(c, '/' | '?' | '#')))
-}
-
-/// What a reference without an authority names, seen from a path (RFC 3986, reference resolution).
-fn beside(own: &str, named: &str) -> String {
-    let (path, rest) = named.split_at(named.find(['?', '#']).unwrap_or(named.len()));
-    if path.is_empty() {
-        return format!("{own}{rest}");
-    }
-    let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = whole.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let dots = matches!(segment, "." | "..");
-        if segment == ".." {
-            kept.pop();
-        }
-        match (dots, segments.peek()) {
-            (false, _) => kept.push(segment),
-            (true, None) => kept.push(""),
-            (true, Some(_)) => {}
-        }
-    }
-    format!("/{}{rest}", kept.join("/"))
+/// The address that a reference names, seen from another (RFC 3986 §5).
+fn resolve(base: &str, named: &str) -> Option<Uri> {
+    let base = fluent_uri::Uri::parse(base).ok()?;
+    let url = fluent_uri::UriRef::parse(named).ok()?.resolve_against(&base).ok()?;
+    url.as_str().parse().ok()
 }
 
 enum Kind {
@@ -389,21 +362,23 @@ mod tests {
 
     #[test]
     fn references_are_resolved_from_the_stream() {
-        for (named, path) in [
-            ("/messages?s=1", "/messages?s=1"),
-            ("messages?s=1", "/a/messages?s=1"),
-            ("?s=1", "/a/sse?s=1"),
-            ("../messages/?s=../1", "/messages/?s=../1"),
-            ("../../../m", "/m"),
-            ("./m/..", "/a/"),
-            ("/a/./b/../c", "/a/c"),
-            ("http:/x", "/a/http:/x"),
+        for (named, url) in [
+            ("/messages?s=1", Some("http://h:8/messages?s=1")),
+            ("messages?s=1", Some("http://h:8/a/messages?s=1")),
+            ("?s=1", Some("http://h:8/a/sse?s=1")),
+            ("../messages/?s=../1", Some("http://h:8/messages/?s=../1")),
+            ("../../../m", Some("http://h:8/m")),
+            ("./m/..", Some("http://h:8/a/")),
+            ("/a/./b/../c", Some("http://h:8/a/c")),
+            ("/m?to=http://x", Some("http://h:8/m?to=http://x")),
+            ("//x/m", Some("http://x/m")),
+            ("https://x/m", Some("https://x/m")),
+            ("http:/x", None),
+            ("a b", None),
+            ("\\\\x\\m", None),
         ] {
-            assert_eq!(beside("/a/sse", named), path, "{named}");
-        }
-        for (named, absolute) in [("HTTP://x/", true), ("//x", true), ("/m?to=http://x", false), ("m", false)]
-        {
-            assert_eq!(is_absolute(named), absolute, "{named}");
+            let found = resolve("http://h:8/a/sse?k=1", named);
+            assert_eq!(found, url.map(|url| url.parse().unwrap()), "{named}");
         }
     }
 }

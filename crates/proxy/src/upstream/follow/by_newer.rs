@@ -98,7 +98,7 @@ impl Followed {
     /// The next update. Cancel safe.
     ///
     /// # Errors
-    /// Failed: the server's session, or its process, is gone.
+    /// Failed: the session, or the link, is gone.
     pub(in crate::upstream) async fn next(&mut self) -> Result<Message, UpstreamError> {
         let gone = || UpstreamError::failed("the session in which it was followed has ended");
         self.updates.recv().await.map(Message::Notification).ok_or_else(gone)
