@@ -30,6 +30,25 @@ class Answers:
         return self.answer
 
 
+def callbacks(answers, types):
+    """What the clients of the SDK are given for questions: nothing for what is not declared. `types`: the SDK's own."""
+
+    async def elicit(_, params):
+        return types.ElicitResult.model_validate(answers.give("elicitation/create", params))
+
+    async def sample(_, params):
+        return types.CreateMessageResult.model_validate(answers.give("sampling/createMessage", params))
+
+    async def roots(_):
+        return types.ListRootsResult.model_validate(answers.give("roots/list"))
+
+    return {
+        "elicitation_callback": elicit if "elicitation" in answers.declares else None,
+        "sampling_callback": sample if "sampling" in answers.declares else None,
+        "list_roots_callback": roots if "roots" in answers.declares else None,
+    }
+
+
 def run(connect):
     """Does the work and prints what was seen. `connect` is an asynchronous context: it takes `Answers` and gives the
     agreed version and two coroutines, to list tools and to call one."""
