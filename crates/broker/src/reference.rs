@@ -76,7 +76,7 @@ impl Reference {
     ///
     /// # Errors
     /// [`ReferenceError`].
-    pub(crate) fn read(&self) -> Result<Arc<Secret>, ReferenceError> {
+    pub fn read(&self) -> Result<Arc<Secret>, ReferenceError> {
         let state = self.place.state()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.as_ref().filter(|known| known.state == state) {

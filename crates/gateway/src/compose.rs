@@ -2,9 +2,10 @@
 
 use crate::aside::Answer;
 use crate::config::{self, ConfigError, Settings};
+use crate::front::Front;
 use crate::health::Health;
+use crate::identity::{Identity, IdentityError};
 use crate::inside::{Force, Inside};
-use crate::keys::KeysError;
 use crate::policies::PoliciesError;
 use crate::reload::ReloadError;
 use crate::standing::Standing;
@@ -92,7 +93,10 @@ pub enum StartError {
     },
     /// The sealing keys could not be had.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Keys(#[from] vault::KeyFileError),
+    /// The database or its keys could not be opened.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The memory of ended sessions could not be opened.
     #[error(transparent)]
     Ended(#[from] proxy::EndedError),
@@ -158,7 +162,8 @@ impl Gateway {
         let config = settings.data_plane(&public_url);
         let resources = resources(&config, &settings)?;
 
-        let sealer = Arc::new(keys::sealer(data, dice.as_ref())?);
+        let sealer = Arc::new(keys::sealer(&settings.keys_dir, dice.as_ref())?);
+        let identity = Identity::open(&settings, &clock, &dice).await?;
         let ended = data.join(ENDED);
         let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
         let record = audit::Config {
@@ -201,6 +206,7 @@ impl Gateway {
             file: file.to_owned(),
             public_url,
             house,
+            identity,
             authn,
             rules,
             audit,
@@ -232,10 +238,10 @@ impl Gateway {
                 drop(phase.wait_for(|phase| wanted.contains(phase)).await);
             }
         };
-        let house = Arc::clone(&inside.house);
+        let front = Arc::new(Front { house: Arc::clone(&inside.house), identity: inside.identity.clone() });
         let handler = move |request, peer| {
-            let house = Arc::clone(&house);
-            async move { house.handle(request, peer).await }
+            let front = Arc::clone(&front);
+            async move { front.answer(request, peer).await }
         };
         let serving = tokio::spawn(listener.serve(handler, until(&[Phase::Draining, Phase::Gone])));
         let asked = Arc::clone(&inside);
@@ -252,6 +258,7 @@ impl Gateway {
         ];
         let kept = Arc::clone(&inside);
         tasks.push(tokio::spawn(async move { kept.authn.keep_fresh().await }));
+        tasks.extend(inside.identity.clone().map(|identity| tokio::spawn(identity.tend())));
         if watch {
             tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
         }

@@ -19,6 +19,7 @@ mod reference;
 mod server;
 mod settings;
 mod shape;
+mod storage;
 mod toolset;
 mod traces;
 mod tree;

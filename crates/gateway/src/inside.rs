@@ -2,6 +2,7 @@
 
 use crate::config::Settings;
 use crate::health::{Health, HealthCheck, Status};
+use crate::identity::Identity;
 use crate::metrics::{Metrics, Reading};
 use crate::snapshot;
 use crate::standing::Standing;
@@ -25,6 +26,8 @@ pub(crate) struct Inside {
     pub(crate) public_url: String,
     /// The data plane.
     pub(crate) house: Arc<House>,
+    /// Identities, if there is a database.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// Who is calling.
     pub(crate) authn: Arc<Authn>,
     /// The policies in force.
@@ -109,6 +112,7 @@ impl Inside {
                 checks.push(HealthCheck::new(name, standing.status(), standing.facts(now)));
             }
         });
+        checks.extend(self.identity.iter().map(|identity| identity.health()));
         checks.extend(self.servers());
         if self.draining.load(Ordering::Relaxed) {
             checks.push(HealthCheck::new("draining", Status::Failed, json!({"reason": "shutting down"})));

@@ -10,7 +10,9 @@ pub mod config;
 mod admin;
 mod aside;
 mod compose;
+mod front;
 mod health;
+mod identity;
 mod inside;
 mod keys;
 mod lifecycle;
@@ -31,7 +33,7 @@ mod errors;
 mod import;
 
 pub use compose::{Gateway, Options, StartError};
-pub use keys::KeysError;
+pub use identity::IdentityError;
 pub use policies::PoliciesError;
 pub use reload::ReloadError;
 

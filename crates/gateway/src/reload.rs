@@ -153,6 +153,8 @@ fn warn_of_what_needs_a_restart(old: &Settings, new: &Settings) {
         ("listen.public_url", old.listen.public_url != new.listen.public_url),
         ("admin.address", old.admin != new.admin),
         ("data_dir", old.data_dir != new.data_dir),
+        ("keys_dir", old.keys_dir != new.keys_dir),
+        ("storage", old.storage.is_some() != new.storage.is_some()),
         ("traces", old.traces != new.traces),
         ("workers", old.workers != new.workers),
         ("revoked_tokens_file", old.revoked_tokens_file != new.revoked_tokens_file),

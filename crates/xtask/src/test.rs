@@ -4,6 +4,7 @@
 
 pub(crate) mod install;
 mod peers;
+mod postgres;
 
 use std::time::Instant;
 
@@ -100,11 +101,15 @@ fn build(ground: &Ground) -> anyhow::Result<()> {
 
 fn rust(ground: &Ground) -> anyhow::Result<()> {
     install::system_packages()?;
+    let postgres = postgres::Postgres::start()?;
+    let named = (postgres::WHERE, postgres.url());
     if install::nextest(ground).is_ok() {
         let run = ["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"];
-        shell::run(install::with_cached_programs(ground, "cargo").args(run).current_dir(&ground.root))
+        let mut tests = install::with_cached_programs(ground, "cargo");
+        shell::run(tests.args(run).env(named.0, named.1).current_dir(&ground.root))
     } else {
-        cargo(ground, &["test", "--quiet", "--workspace", "--no-fail-fast"])
+        let run = ["test", "--quiet", "--workspace", "--no-fail-fast"];
+        shell::run(shell::command("cargo").args(run).env(named.0, named.1).current_dir(&ground.root))
     }
 }
 

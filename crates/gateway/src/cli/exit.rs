@@ -83,9 +83,11 @@ fn code_of(error: &StartError) -> u8 {
         | StartError::Traces(_)
         | StartError::Resource(_) => CONFIG,
         StartError::Bind { .. } => ADDRESS,
-        StartError::DataDir { .. } | StartError::Keys(_) | StartError::Ended(_) | StartError::Record(_) => {
-            RECORD
-        }
+        StartError::DataDir { .. }
+        | StartError::Keys(_)
+        | StartError::Identity(_)
+        | StartError::Ended(_)
+        | StartError::Record(_) => RECORD,
         StartError::Issuers(_) => IDENTITY,
     }
 }

@@ -7,6 +7,7 @@ use super::listen::{AdminSection, ListenSection};
 use super::log::LogSection;
 use super::record::RecordSection;
 use super::server::ServerSection;
+use super::storage::StorageSection;
 use super::toolset::ToolsetSection;
 use super::traces::TracesSection;
 use super::units::Span;
@@ -29,6 +30,8 @@ pub(crate) struct File {
     pub(super) admin: AdminSection,
     /// Folder of the record and of generated keys. Default: ./data.
     pub(super) data_dir: Option<PathBuf>,
+    /// Folder of the key files, which replicas of one gateway share. Default: `keys` in the data folder.
+    pub(super) keys_dir: Option<PathBuf>,
     /// Folder of `.cedar` policies; tables of expectations lie in its `tests`. Default: ./policies.
     pub(super) policies: Option<PathBuf>,
     /// The zone in which policies read hours and weekdays, by its IANA name. Default: UTC.
@@ -41,6 +44,8 @@ pub(crate) struct File {
     pub(super) required_scopes: Vec<String>,
     /// A YAML file of revoked tokens, users and clients; read again when it changes.
     pub(super) revoked_tokens_file: Option<PathBuf>,
+    /// The database. Without this section there is one only where something needs it.
+    pub(super) storage: Option<StorageSection>,
     /// The MCP servers, by name.
     pub(super) servers: BTreeMap<String, ServerSection>,
     /// How long a server's lists are served before it is asked again; a quarter less at random. Default: 60s.

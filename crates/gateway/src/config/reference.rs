@@ -11,7 +11,7 @@ pub fn reference() -> String {
          One YAML file. Unknown keys are refused, and all faults are reported at once: `portunus check --config FILE`.\n\
          Relative paths start at the folder of the file. A change of the file, of the policies or of the revoked\n\
          tokens is taken up without a restart (also on SIGHUP); a bad one is refused, the last good one stays in\n\
-         force, and `/readyz` says so. `listen`, `admin`, `data_dir`, `log`, `traces` and `workers` are read at start only.\n\n\
+         force, and `/readyz` says so. `listen`, `admin`, `data_dir`, `keys_dir`, `log`, `storage`, `traces` and `workers` are read at start only.\n\n\
          | key | accepts | meaning |\n|---|---|---|\n",
     );
     rows(&schema, "", &mut out);

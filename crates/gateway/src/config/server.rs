@@ -276,14 +276,25 @@ pub(super) fn headers(
             check.fault(&here, "not a header's name", "letters, digits and hyphens");
             continue;
         };
-        match reference(secret.from_env.as_deref(), secret.from_file.as_deref(), around) {
-            Some(reference) => {
-                headers.push((name, reference.with_prefix(secret.prefix.as_deref().unwrap_or_default())))
-            }
-            None => check.fault(&here, "not one place to read it from", "exactly one of from_env, from_file"),
-        }
+        headers.extend(secret.reference(around, &here, check).map(|reference| (name, reference)));
     }
     headers
+}
+
+impl SecretSection {
+    /// The secret by reference; a fault unless exactly one place is named.
+    pub(super) fn reference(
+        &self,
+        around: &Surroundings<'_>,
+        at: &At,
+        check: &mut Check,
+    ) -> Option<Reference> {
+        let found = reference(self.from_env.as_deref(), self.from_file.as_deref(), around);
+        if found.is_none() {
+            check.fault(at, "not one place to read it from", "exactly one of from_env, from_file");
+        }
+        found.map(|reference| reference.with_prefix(self.prefix.as_deref().unwrap_or_default()))
+    }
 }
 
 /// The one place that is named; `None` for none or both.

@@ -35,6 +35,10 @@ pub struct Settings {
     pub required_scopes: Vec<String>,
     /// The file of revoked tokens.
     pub revoked_tokens_file: Option<PathBuf>,
+    /// The database, if there is one. Read at start only.
+    pub storage: Option<::storage::Config>,
+    /// Folder of the key files. Read at start only.
+    pub keys_dir: PathBuf,
     /// The servers, by name.
     pub servers: BTreeMap<ServerName, Arc<ServerConfig>>,
     /// How long a server's lists are served before it is asked again. Read at start only.
@@ -136,10 +140,15 @@ impl File {
         }
         let log = self.log.check(&at("log"), check);
         let traces = self.traces.and_then(|section| section.check(&around, &at("traces"), check));
+        let data_dir = base.join(self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)));
+        let storage =
+            self.storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
         Some(Settings {
             listen,
             admin,
-            data_dir: base.join(self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR))),
+            storage,
+            keys_dir: self.keys_dir.map_or_else(|| data_dir.join("keys"), |path| base.join(path)),
+            data_dir,
             policies,
             zone,
             egress: egress?,

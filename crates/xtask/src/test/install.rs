@@ -34,6 +34,28 @@ pub(super) fn system_packages() -> anyhow::Result<()> {
     system(&PACKAGES)
 }
 
+/// Where the programs of PostgreSQL are.
+pub(super) fn postgres() -> anyhow::Result<PathBuf> {
+    if let Some(found) = postgres_programs() {
+        return Ok(found);
+    }
+    // Debian would make and start a cluster that nobody wants; a file that is there already is somebody's wish.
+    let wishes = Path::new("/etc/postgresql-common/createcluster.conf");
+    if !wishes.exists() {
+        std::fs::create_dir_all("/etc/postgresql-common")?;
+        std::fs::write(wishes, "create_main_cluster = false\n")?;
+    }
+    system(&[("initdb", &["--version"], "postgresql")])?;
+    postgres_programs().context("the package postgresql brings no programs")
+}
+
+/// Debian keeps them out of the path, by version.
+fn postgres_programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let programs = versions.map(|version| version.path().join("bin"));
+    programs.filter(|programs| programs.join("initdb").exists()).max()
+}
+
 /// nginx, to be measured beside.
 pub(crate) fn nginx() -> anyhow::Result<()> {
     system(&[NGINX])

@@ -1,0 +1,50 @@
+//! The front of the listener for clients: what is not the data plane's is answered here, by its path.
+
+use crate::identity::Identity;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use net::Body;
+use net::listen::Peer;
+use proxy::House;
+use std::sync::Arc;
+
+/// Everything that answers clients.
+pub(crate) struct Front {
+    /// The data plane.
+    pub(crate) house: Arc<House>,
+    /// Identities, if there is a database.
+    pub(crate) identity: Option<Arc<Identity>>,
+}
+
+impl Front {
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        match (&self.identity, request.uri().path()) {
+            (Some(identity), JWKS) => key_set(identity, &request),
+            _ => self.house.handle(request, peer).await,
+        }
+    }
+}
+
+/// The keys that verify our tokens (RFC 7517 §5), for everybody.
+fn key_set(identity: &Identity, request: &Request<Incoming>) -> Response<Body> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refused = Response::new(Body::full("GET only\n"));
+        *refused.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    let mut response = Response::new(Body::full(identity.keys.jwks().to_string()));
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/jwk-set+json"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+        // Browser clients verify tokens too, and there is nothing here that not everybody may see.
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Where our key set is.
+const JWKS: &str = "/.well-known/jwks.json";

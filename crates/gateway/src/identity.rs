@@ -1,0 +1,83 @@
+//! What the house knows of identities and keeps in its database: the keys that sign, and the rooms that stand on them.
+//! There is none of it where nothing needs a database.
+
+use crate::config::Settings;
+use crate::health::{HealthCheck, Status};
+use model::{Clock, Dice};
+use serde_json::json;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use storage::{Db, StorageError};
+use vault::{KeyFileError, Keyring, Lifecycle, Root, SigningKeys, VaultError, key_files};
+
+/// The database and what stands on it.
+pub(crate) struct Identity {
+    /// The database.
+    pub(crate) db: Db,
+    /// The keys that sign our tokens.
+    pub(crate) keys: SigningKeys,
+    /// Why the last look at the rows failed, if it did.
+    fault: Mutex<Option<String>>,
+}
+
+/// Identities could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The root keys.
+    #[error(transparent)]
+    Root(#[from] KeyFileError),
+    /// Keys in the database.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Identity {
+    /// Opens the database that the settings name; `None` if they name none.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub(crate) async fn open(
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+        dice: &Arc<dyn Dice>,
+    ) -> Result<Option<Arc<Self>>, IdentityError> {
+        let Some(config) = &settings.storage else { return Ok(None) };
+        let db = Db::open(config).await?;
+        let root = Root::new(&key_files(&settings.keys_dir, "root", dice.as_ref())?)?;
+        let keyring = Keyring::open(db.clone(), root, Arc::clone(clock), Arc::clone(dice)).await?;
+        let keys = SigningKeys::open(db.clone(), Arc::new(keyring), Lifecycle::default(), Arc::clone(clock));
+        Ok(Some(Arc::new(Self { keys: keys.await?, db, fault: Mutex::new(None) })))
+    }
+
+    /// Looks after what needs it, forever.
+    pub(crate) async fn tend(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TEND).await;
+            let tended = self.keys.tend().await;
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Err(error), None) = (&tended, &*fault) {
+                // Once, and not every second for as long as it lasts; `/readyz` says so all the while.
+                tracing::error!(error = error as &dyn std::error::Error, "the signing keys are not tended");
+            }
+            *fault = tended.err().map(|error| error.to_string());
+        }
+    }
+
+    /// Whether the database answers. Without it nobody can sign in; tokens that were issued are still verified.
+    pub(crate) fn health(&self) -> HealthCheck {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = self.db.kind();
+        match &*fault {
+            None => HealthCheck::new("storage", Status::Ok, json!({"kind": kind})),
+            Some(reason) => {
+                HealthCheck::new("storage", Status::Degraded, json!({"kind": kind, "reason": reason}))
+            }
+        }
+    }
+}
+
+/// How often the rows are looked at.
+const TEND: Duration = Duration::from_secs(1);

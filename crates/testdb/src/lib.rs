@@ -1,0 +1,57 @@
+//! Databases for the tests of rooms: every repository's contract is tried on SQLite and on PostgreSQL.
+//!
+//! The test run starts one PostgreSQL and says where in `PORTUNUS_TEST_POSTGRES`; each test gets a database of its
+//! own in it. Without that variable only SQLite is tried, and the test says so.
+#![allow(clippy::expect_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a crate of tests")]
+
+use model::Secret;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use storage::{Config, Db, Place, sqlx};
+
+/// An empty database of a test, with its schema.
+pub struct TestDb {
+    /// The database.
+    pub db: Db,
+    /// How to open it again.
+    pub config: Config,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl TestDb {
+    /// SQLite in a folder of its own.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("make a folder");
+        let config = Config::at(Place::Sqlite(folder.path().join("test.db")));
+        Self { db: Db::open(&config).await.expect("open SQLite"), config, _folder: Some(folder) }
+    }
+
+    /// PostgreSQL, if the test run has one.
+    pub async fn postgres() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Ok(url) = std::env::var("PORTUNUS_TEST_POSTGRES") else {
+            eprintln!("PORTUNUS_TEST_POSTGRES is not set: PostgreSQL is not tried");
+            return None;
+        };
+        let name = format!("t_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let main = sqlx::PgPool::connect(&format!("{url}/postgres")).await.expect("connect to PostgreSQL");
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(create).execute(&main).await.expect("create a database");
+        main.close().await;
+        let url = Arc::new(Secret::new(format!("{url}/{name}").into_bytes()));
+        let config = Config::at(Place::Postgres(url));
+        Some(Self { db: Db::open(&config).await.expect("open PostgreSQL"), config, _folder: None })
+    }
+
+    /// Both, or SQLite alone where there is no PostgreSQL.
+    pub async fn each() -> Vec<Self> {
+        let mut each = vec![Self::sqlite().await];
+        each.extend(Self::postgres().await);
+        each
+    }
+
+    /// Another process of the same database, as a second replica has it.
+    pub async fn again(&self) -> Db {
+        Db::open(&self.config).await.expect("open it again")
+    }
+}
