@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 /// One key.
-pub(crate) struct Key {
+pub struct Key {
     kid: Option<String>,
     algorithm: Algorithm,
     public: ParsedPublicKey,
@@ -18,12 +18,10 @@ impl Key {
     /// Whether `signature` over `signed` is this key's, and `algorithm` (from the token's header) is what
     /// this key signs with. SECURITY: the header chooses nothing
     /// (test: `forged_tokens_are_refused`).
-    pub(crate) fn verify(
-        &self,
-        algorithm: &str,
-        signed: &[u8],
-        signature: &[u8],
-    ) -> Result<(), crate::AuthnError> {
+    ///
+    /// # Errors
+    /// [`crate::AuthnError::WrongAlgorithm`], [`crate::AuthnError::BadSignature`].
+    pub fn verify(&self, algorithm: &str, signed: &[u8], signature: &[u8]) -> Result<(), crate::AuthnError> {
         if algorithm != self.algorithm.as_str() {
             return Err(crate::AuthnError::WrongAlgorithm);
         }
@@ -43,7 +41,7 @@ impl Algorithm {
 }
 
 /// The usable keys of an issuer.
-pub(crate) struct KeySet {
+pub struct KeySet {
     keys: Vec<Key>,
     /// Tells two sets apart.
     pub(crate) digest: model::Digest,
@@ -52,7 +50,7 @@ pub(crate) struct KeySet {
 impl KeySet {
     /// The usable keys of a JWK set: signing keys of an accepted algorithm. Other keys are left out, and so
     /// is a second key of the same id. `None` when nothing usable is left.
-    pub(crate) fn parse(document: &Map<String, Value>, accepted: &[Algorithm]) -> Option<Self> {
+    pub fn parse(document: &Map<String, Value>, accepted: &[Algorithm]) -> Option<Self> {
         let mut keys: Vec<Key> = Vec::new();
         let mut facts = Vec::new();
         for jwk in document.get("keys")?.as_array()?.iter().take(KEYS) {
@@ -71,7 +69,7 @@ impl KeySet {
     }
 
     /// The key of that id. A token without one is served only by an issuer with a single key.
-    pub(crate) fn find(&self, kid: Option<&str>) -> Option<&Key> {
+    pub fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match (kid, self.keys.as_slice()) {
             (Some(kid), keys) => keys.iter().find(|key| key.kid.as_deref() == Some(kid)),
             (None, [only]) => Some(only),

@@ -5,20 +5,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-/// A token taken apart. Nothing in it is true until [`crate::jwks::Key::verify`] says so.
-pub(crate) struct Jws<'a> {
+/// A token taken apart. Nothing in it is true until [`Key::verify`](crate::jose::Key::verify) says so.
+pub struct Jws<'a> {
     /// The `alg` header, which must turn out to be the key's own.
-    pub(crate) algorithm: String,
+    pub algorithm: String,
     /// The `kid` header.
-    pub(crate) kid: Option<String>,
+    pub kid: Option<String>,
     /// The `typ` header.
-    pub(crate) token_type: Option<String>,
+    pub token_type: Option<String>,
     /// The payload.
-    pub(crate) claims: Map<String, Value>,
+    pub claims: Map<String, Value>,
     /// What was signed: header and payload as they came.
-    pub(crate) signed: &'a [u8],
+    pub signed: &'a [u8],
     /// The signature.
-    pub(crate) signature: Vec<u8>,
+    pub signature: Vec<u8>,
 }
 
 impl<'a> Jws<'a> {
@@ -27,7 +27,7 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`AuthnError::Malformed`] for anything but three base64url parts with two strict JSON objects, and
     /// for headers that change how the rest is to be read or where a key is to come from.
-    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, AuthnError> {
+    pub fn parse(token: &'a [u8]) -> Result<Self, AuthnError> {
         let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(AuthnError::Malformed);

@@ -20,6 +20,14 @@ mod resource;
 mod revocation;
 mod strict;
 
+/// The strict reading of signed tokens and of key sets, for whoever verifies other tokens than access tokens: ID
+/// tokens, client assertions, logout tokens.
+pub mod jose {
+    pub use crate::jwks::{Key, KeySet};
+    pub use crate::jws::Jws;
+    pub use crate::strict::object as strict_object;
+}
+
 pub use authn::{Authn, Verified};
 pub use challenge::{challenge, insufficient_scope};
 pub use config::{
