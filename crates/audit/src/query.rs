@@ -8,7 +8,7 @@ mod scan;
 mod tail;
 
 use crate::disk;
-use ledger::{Call, DecodeError, Effect, Entry, Leaf, What, decode};
+use ledger::{Call, DecodeError, Effect, Entry, Event, Leaf, What, decode};
 use model::{CallId, Timestamp};
 use scan::Scan;
 pub use scan::{Damage, QueryError};
@@ -187,11 +187,7 @@ impl Search<'_> {
             }
             Leaf::Event(event) => {
                 self.restarted |= matches!(event.what, What::Started | What::Stopped);
-                let server = self.filter.server.as_deref();
-                if in_time
-                    && self.filter.is_about_nobody()
-                    && server.is_none_or(|server| event.server.as_deref() == Some(server))
-                {
+                if in_time && self.filter.admits_event(event) {
                     self.answer.found.push(Found::Alone(stored()));
                 }
             }
@@ -214,6 +210,23 @@ impl Filter {
             && is(&self.tool, target.and_then(|target| target.name.as_deref()))
             && self.decision.is_none_or(|asked| asked == effect)
             && self.call.is_none_or(|asked| asked == call.id)
+    }
+
+    /// An event is of whoever did it and of whomever it is about.
+    fn admits_event(&self, event: &Event<'_>) -> bool {
+        let about = |kind: &str, asked: &str| {
+            event.about.as_ref().is_some_and(|about| about.kind == kind && about.id == asked)
+        };
+        let by = |asked: &str| event.by.as_deref() == Some(asked);
+        let given = |asked: &Option<String>, is: &dyn Fn(&str) -> bool| asked.as_deref().is_none_or(is);
+        given(&self.user, &|user| by(user) || about("user", user))
+            && given(&self.agent, &|agent| by(agent) || about("agent", agent))
+            && given(&self.client, &|client| about("client", client))
+            && given(&self.tenant, &|tenant| event.tenant.as_deref() == Some(tenant))
+            && given(&self.server, &|server| {
+                event.server.as_deref() == Some(server) || about("server", server)
+            })
+            && (self.tool.is_none() && self.decision.is_none() && self.call.is_none() && !self.unknown)
     }
 
     /// Whether leaves without a caller can match.

@@ -1,7 +1,7 @@
 //! Reading leaves back.
 
 use crate::leaf::{
-    Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, Decision, Denial,
+    About, Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, Decision, Denial,
     Downstream, Event, Intent, Latency, Leaf, Outcome, Status, Target, What,
 };
 use model::{CallId, Code, Digest, ErrorKind, Impact, Timestamp};
@@ -94,6 +94,10 @@ struct Wire<'a> {
     failures: Vec<AuthnFailure<'a>>,
     uncounted: Option<u64>,
     what: Option<What>,
+    tenant: Option<Cow<'a, str>>,
+    by: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    about: Option<About<'a>>,
     server: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
     digest: Option<Digest>,
@@ -144,6 +148,9 @@ impl<'a> Wire<'a> {
     fn event(self) -> Result<Event<'a>, DecodeError> {
         Ok(Event {
             what: self.what.ok_or(DecodeError::Missing("what"))?,
+            tenant: self.tenant,
+            by: self.by,
+            about: self.about,
             server: self.server,
             name: self.name,
             digest: self.digest,

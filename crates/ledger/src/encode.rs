@@ -2,8 +2,8 @@
 //! every call, so it is a table of keys and not a walk over types.
 
 use crate::leaf::{
-    Arguments, AuthnFailures, Call, Conversation, Decision, Denial, Downstream, Event, Intent, Latency, Leaf,
-    Outcome, Target,
+    About, Arguments, AuthnFailures, Call, Conversation, Decision, Denial, Downstream, Event, Intent,
+    Latency, Leaf, Outcome, Target,
 };
 use model::{CallId, Code, Digest, Timestamp};
 use std::borrow::Cow;
@@ -91,6 +91,13 @@ impl Pen<'_> {
     fn event(&mut self, event: &Event<'_>) {
         self.raw(b",\"kind\":\"event\"");
         self.word(b",\"what\":", event.what.as_str());
+        self.maybe(b",\"tenant\":", event.tenant.as_ref());
+        self.maybe(b",\"by\":", event.by.as_ref());
+        if let Some(About { kind, id }) = &event.about {
+            self.text(b",\"about\":{\"kind\":", kind);
+            self.text(b",\"id\":", id);
+            self.raw(b"}");
+        }
         self.maybe(b",\"server\":", event.server.as_ref());
         self.maybe(b",\"name\":", event.name.as_ref());
         self.digest(b",\"digest\":", event.digest);

@@ -194,6 +194,48 @@ words!(
         ServerReady = "server_ready",
         /// A capability or extension was declared that the gateway does not carry.
         ExtensionStripped = "extension_stripped",
+        /// A person signed in.
+        SignedIn = "signed_in",
+        /// A sign-in was refused, or failed.
+        SignInRefused = "sign_in_refused",
+        /// A session ended: by its person, its provider or its age.
+        SignedOut = "signed_out",
+        /// A person let a client act.
+        ConsentGiven = "consent_given",
+        /// A person did not let a client act.
+        ConsentRefused = "consent_refused",
+        /// A consent was taken back.
+        ConsentWithdrawn = "consent_withdrawn",
+        /// A client registered itself.
+        ClientRegistered = "client_registered",
+        /// The authorization server issued an access token.
+        TokenIssued = "token_issued",
+        /// A token was asked for and not issued.
+        TokenRefused = "token_refused",
+        /// A refresh token was used again after its successor was: its grant is revoked.
+        RefreshReused = "refresh_reused",
+        /// A token was exchanged for another.
+        TokenExchanged = "token_exchanged",
+        /// Something is no longer good: see `about`.
+        Revoked = "revoked",
+        /// Signing keys moved on: a new one is published, in use or retired.
+        KeyRotated = "key_rotated",
+        /// A signing key was revoked at once.
+        KeyRevoked = "key_revoked",
+        /// An agent was made, changed or removed.
+        AgentChanged = "agent_changed",
+        /// A credential of an agent or a client was added, changed or removed.
+        CredentialChanged = "credential_changed",
+        /// A person's entry was made, changed or removed.
+        UserChanged = "user_changed",
+        /// A token contract was drafted, published or rolled back.
+        ContractChanged = "contract_changed",
+        /// Something else of the administration was changed.
+        AdminChanged = "admin_changed",
+        /// This replica no longer knows what was revoked lately, and refuses accordingly.
+        ViewStale = "view_stale",
+        /// It knows again.
+        ViewFresh = "view_fresh",
     }
 );
 
@@ -392,6 +434,12 @@ pub struct AuthnFailure<'a> {
 pub struct Event<'a> {
     /// What happened.
     pub what: What,
+    /// The tenant it happened in.
+    pub tenant: Option<Cow<'a, str>>,
+    /// Who did it: the id of a person or an agent, `operator` for the command line, `portunus` for the house itself.
+    pub by: Option<Cow<'a, str>>,
+    /// Whom or what of the identities it is about. Never a token, a code, a secret or an e-mail address.
+    pub about: Option<About<'a>>,
     /// The server it is about.
     pub server: Option<Cow<'a, str>>,
     /// The tool, prompt, resource, file or extension it is about.
@@ -407,7 +455,33 @@ pub struct Event<'a> {
 impl Event<'_> {
     /// An event with nothing but its kind.
     pub const fn of(what: What) -> Self {
-        Self { what, server: None, name: None, digest: None, code: None, detail: None }
+        Self {
+            what,
+            tenant: None,
+            by: None,
+            about: None,
+            server: None,
+            name: None,
+            digest: None,
+            code: None,
+            detail: None,
+        }
+    }
+}
+
+/// Whom or what an event of identity is about.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct About<'a> {
+    /// The kind: `user`, `agent`, `client`, `session`, `grant`, `token`, `key`, `server`, `credential`, `contract`, …
+    pub kind: Cow<'a, str>,
+    /// Its id.
+    pub id: Cow<'a, str>,
+}
+
+impl<'a> About<'a> {
+    /// The thing of this kind with this id.
+    pub fn new(kind: impl Into<Cow<'a, str>>, id: impl Into<Cow<'a, str>>) -> Self {
+        Self { kind: kind.into(), id: id.into() }
     }
 }
 

@@ -12,7 +12,7 @@ pub mod segment;
 pub use decode::{DecodeError, Entry, decode};
 pub use encode::{LEAF_BYTES, LIST_ITEMS, TEXT_BYTES, encode};
 pub use leaf::{
-    Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, ConversationSource,
+    About, Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, ConversationSource,
     Decision, Denial, Downstream, Effect, Event, Intent, Json, Latency, Leaf, Named, Outcome, Status, Target,
     What,
 };

@@ -86,6 +86,32 @@ fn every_filter_narrows() {
 }
 
 #[test]
+fn events_of_identity_are_found_by_who_did_them_and_whom_they_are_about() {
+    use ledger::About;
+    let dir = TempDir::new().unwrap();
+    let writer = open(&dir);
+    let (what, tenant, by) = (What::Revoked, Some("acme".into()), Some("usr_admin".into()));
+    let about = Some(About::new("user", "usr_bob"));
+    fixture::put(&writer, &Leaf::Event(Event { what, tenant, by, about, ..Event::of(what) }));
+    let about = Some(About::new("client", "cli"));
+    let by = Some("usr_bob".into());
+    fixture::put(&writer, &Leaf::Event(Event { by, about, ..Event::of(What::TokenIssued) }));
+    let some = |text: &str| Some(text.to_owned());
+    let table: [(Filter, &[&str]); 7] = [
+        (Filter { user: some("usr_admin"), ..Filter::default() }, &["revoked"]),
+        (Filter { user: some("usr_bob"), ..Filter::default() }, &["token_issued", "revoked"]),
+        (Filter { user: some("cli"), ..Filter::default() }, &[]),
+        (Filter { client: some("cli"), ..Filter::default() }, &["token_issued"]),
+        (Filter { tenant: some("acme"), ..Filter::default() }, &["revoked"]),
+        (Filter { agent: some("usr_bob"), ..Filter::default() }, &["token_issued"]),
+        (Filter { user: some("usr_bob"), tool: some("x"), ..Filter::default() }, &[]),
+    ];
+    for (filter, expect) in table {
+        assert_eq!(lines(&ask(&dir, &filter)), expect, "{filter:?}");
+    }
+}
+
+#[test]
 fn questions_and_the_tail_cross_segments_while_the_writer_writes() {
     let dir = TempDir::new().unwrap();
     let writer = open(&dir);

@@ -155,11 +155,14 @@ fn leaf() -> BoxedStrategy<Leaf<'static>> {
             Leaf::AuthnFailures(AuthnFailures { from: Timestamp(from), failures, uncounted })
         },
     );
-    let event = (select(What::ALL), of(text()), of(text()), of(digest()), of(code), of(text())).prop_map(
-        |(what, server, name, digest, code, detail)| {
-            Leaf::Event(Event { what, server, name, digest, code, detail })
-        },
-    );
+    let about = (text(), text()).prop_map(|(kind, id)| About { kind, id });
+    let event = (
+        (select(What::ALL), of(text()), of(text()), of(about)),
+        (of(text()), of(text()), of(digest()), of(code), of(text())),
+    )
+        .prop_map(|((what, tenant, by, about), (server, name, digest, code, detail))| {
+            Leaf::Event(Event { what, tenant, by, about, server, name, digest, code, detail })
+        });
     let intent = (call(), decision()).prop_map(|(call, decision)| Leaf::Intent(Intent { call, decision }));
     prop_oneof![intent.boxed(), outcome.boxed(), denial.boxed(), failures.boxed(), event.boxed()].boxed()
 }

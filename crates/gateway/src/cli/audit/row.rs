@@ -74,10 +74,15 @@ pub(super) fn row_of_leaf(stored: &Stored) -> Vec<String> {
             plain("deny", format!("{count} failed authentication(s)"), String::new(), String::new())
         }
         Leaf::Event(event) => {
-            let about =
-                [event.server.as_deref(), event.name.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+            let about = event.about.as_ref().map(|about| format!("{} {}", about.kind, about.id));
+            let parts = [about.as_deref(), event.server.as_deref(), event.name.as_deref()];
+            let about = parts.into_iter().flatten().collect::<Vec<_>>();
             let detail = event.detail.as_deref().unwrap_or_default().to_owned();
-            plain(event.what.as_str(), about.join("/"), detail, String::new())
+            let mut row = plain(event.what.as_str(), about.join("/"), detail, String::new());
+            if let (Some(cell), Some(by)) = (row.get_mut(3), event.by.as_deref()) {
+                by.clone_into(cell);
+            }
+            row
         }
     }
 }
