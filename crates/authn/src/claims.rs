@@ -138,10 +138,12 @@ fn principal(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<Princ
         None => Ok(Vec::new()),
         Some(value) => list(value).ok_or(AuthnError::BadClaim(purpose)),
     };
+    let agent = one(&names.agent, "agent")?;
     Ok(Principal {
         user: needed(&names.user, "user")?,
         client: needed(&names.client, "client")?,
-        agent: one(&names.agent, "agent")?,
+        actors: actors(claims, agent.as_deref())?,
+        agent,
         tenant: match &config.tenant {
             TenantSource::Fixed(tenant) => Arc::clone(tenant),
             TenantSource::Claims(paths) => needed(paths, "tenant")?,
@@ -151,6 +153,21 @@ fn principal(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<Princ
         scopes: many(&names.scopes, "scopes")?,
         issuer: config.issuer.as_str().into(),
     })
+}
+
+/// Who acted before the agent: the chain of `act`, the nearest first (RFC 8693 §4.1).
+fn actors(claims: &Map<String, Value>, agent: Option<&str>) -> Result<Vec<Arc<str>>, AuthnError> {
+    let bad = || AuthnError::BadClaim("act");
+    let (mut actors, mut link) = (Vec::new(), claims.get("act"));
+    while let Some(act) = link {
+        let act = act.as_object().filter(|_| actors.len() < ACTORS).ok_or_else(bad)?;
+        actors.push(Arc::from(act.get("sub").and_then(text).ok_or_else(bad)?));
+        link = act.get("act");
+    }
+    if actors.first().is_some_and(|first: &Arc<str>| Some(&**first) == agent) {
+        actors.remove(0);
+    }
+    Ok(actors)
 }
 
 fn first<'a>(claims: &'a Map<String, Value>, paths: &[ClaimPath]) -> Option<&'a Value> {
@@ -202,6 +219,8 @@ fn list(value: &Value) -> Option<Vec<Arc<str>>> {
 
 /// The longest user, client, tenant, role and so on, in bytes.
 const TEXT_BYTES: usize = 512;
+/// The longest chain of actors.
+const ACTORS: usize = 8;
 /// The most roles, groups, scopes or audiences.
 const LIST_ITEMS: usize = 1024;
 /// The longest skew that makes sense; more would be an expiry of its own.

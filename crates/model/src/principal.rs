@@ -13,6 +13,10 @@ pub struct Principal {
     pub client: Arc<str>,
     /// The agent that acts for the user, if it is known apart from the client.
     pub agent: Option<Arc<str>>,
+    /// Who acted before that agent, the nearest first: what is nested in its `act` (RFC 8693 §4.1). It is passed on and
+    /// decides nothing, as the RFC wants it.
+    #[serde(default)]
+    pub actors: Vec<Arc<str>>,
     /// The tenant. Never empty.
     pub tenant: Arc<str>,
     /// Roles, sorted, without repeats.
@@ -36,6 +40,7 @@ impl Principal {
             user: "service".into(),
             client: "portunus".into(),
             agent: None,
+            actors: Vec::new(),
             tenant: "portunus".into(),
             roles: Vec::new(),
             groups: Vec::new(),
@@ -56,7 +61,7 @@ impl Principal {
         }
         put(if self.agent.is_some() { "agent" } else { "" });
         put(self.agent.as_deref().unwrap_or_default());
-        for list in [&self.roles, &self.groups, &self.scopes] {
+        for list in [&self.actors, &self.roles, &self.groups, &self.scopes] {
             put(&list.len().to_string());
             for item in list {
                 put(item);
@@ -106,6 +111,8 @@ mod tests {
         let mut b = Principal::service();
         a.roles = vec!["x".into()];
         b.groups = vec!["x".into()];
+        assert_ne!(a.key(), b.key());
+        b = Principal { actors: vec!["x".into()], ..Principal::service() };
         assert_ne!(a.key(), b.key());
         assert_eq!(a.key(), a.clone().key());
     }

@@ -223,6 +223,7 @@ impl TablePrincipal {
             user: text(&self.user),
             client: text(&self.client),
             agent: self.agent.as_deref().map(text),
+            actors: Vec::new(),
             tenant: text(self.tenant.as_deref().unwrap_or("default")),
             roles: set(&self.roles),
             groups: set(&self.groups),

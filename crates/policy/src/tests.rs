@@ -60,6 +60,7 @@ pub(crate) fn alice() -> Principal {
         user: "alice".into(),
         client: "claude".into(),
         agent: None,
+        actors: Vec::new(),
         tenant: "acme".into(),
         roles: vec!["engineer".into()],
         groups: vec!["staff".into()],

@@ -90,6 +90,7 @@ async fn a_good_token_says_who_calls() {
             user: "alice".into(),
             client: "cli".into(),
             agent: None,
+            actors: Vec::new(),
             tenant: "acme".into(),
             roles: strings(&["dev"]),
             groups: strings(&["a", "b"]),
@@ -136,6 +137,25 @@ async fn claims_are_found_where_the_operator_says() {
     assert_eq!((who.user.as_ref(), who.client.as_ref(), who.tenant.as_ref()), ("0-1", "web", "acme"));
     assert_eq!(who.agent.as_deref(), Some("agent-7"));
     assert_eq!((who.roles.len(), who.groups.len(), who.scopes.len()), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn a_chain_of_actors_is_read_to_its_end_or_refused() {
+    let key = Signer::new("k1", Algorithm::Es256);
+    let agents = |config: &mut Config| config.issuers[0].claims.agent = vec![ClaimPath::new("/act/sub")];
+    let world = World::with(&[&key], agents).await;
+    let act = json!({ "sub": "a", "act": { "sub": "b", "iss": "x", "act": { "sub": "c" } } });
+    let token = key.sign(&with(world.claims(), json!({ "act": act })));
+    let who = world.present(&token).await.unwrap().principal;
+    assert_eq!((who.agent.as_deref(), who.actors.as_slice()), (Some("a"), &["b".into(), "c".into()][..]));
+    let mut long = json!({ "sub": "z" });
+    for _ in 0..8 {
+        long = json!({ "sub": "z", "act": long });
+    }
+    for bad in [json!("a"), json!({}), json!({ "sub": "a", "act": [] }), json!({ "sub": 1 }), long] {
+        let token = key.sign(&with(world.claims(), json!({ "act": bad })));
+        assert!(matches!(world.present(&token).await.err(), Some(AuthnError::BadClaim(_))), "{bad}");
+    }
 }
 
 #[tokio::test]

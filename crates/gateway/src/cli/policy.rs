@@ -266,6 +266,7 @@ impl Explain {
             user: self.user.as_str().into(),
             client: self.client.as_str().into(),
             agent: self.agent.as_deref().map(Into::into),
+            actors: Vec::new(),
             tenant: self.tenant.clone().or(fixed).unwrap_or_else(|| "default".to_owned()).into(),
             roles: list(&self.roles),
             groups: list(&self.groups),

@@ -184,6 +184,7 @@ impl AnonymousSection {
             user: self.user.into(),
             client: self.client.unwrap_or_else(|| "anonymous".to_owned()).into(),
             agent: self.agent.map(Into::into),
+            actors: Vec::new(),
             tenant: self.tenant.into(),
             roles: list(self.roles),
             groups: list(self.groups),

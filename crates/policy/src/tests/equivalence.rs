@@ -167,6 +167,7 @@ fn principal() -> impl Strategy<Value = Principal> {
             user: if named { "alice" } else { "bob" }.into(),
             tenant: tenant.into(),
             agent: agent.then(|| "builder".into()),
+            actors: Vec::new(),
             roles: roles.into_iter().map(Into::into).collect(),
             groups: if staff { vec!["staff".into()] } else { Vec::new() },
             ..alice()
