@@ -14,6 +14,7 @@ use crate::watch::Watch;
 use crate::{admin, aside, keys, metrics, policies, traces};
 use authn::{Authn, Resource};
 use futures_util::FutureExt as _;
+use issuer::Issuer;
 use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
 use net::listen::{self, Listener, Tls};
 use policy::Shape;
@@ -149,10 +150,6 @@ impl Gateway {
         let rules = Rules::compile(&files, &zone, &servers, settings.limits.cached_tokens);
         let rules = Arc::new(rules.map_err(|faults| StartError::Policy(policies::lines(&faults)))?);
 
-        let egress = settings.egress.clone();
-        let authn = Authn::new(settings.authn(), egress.clone(), Arc::clone(&clock));
-        let authn = Arc::new(authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?);
-
         let tls = settings.listen.tls.clone().map(Tls::load).transpose()?;
         let listener = bind(settings.listen.address, &settings, tls.clone()).await?;
         let admin = bind(settings.admin, &settings, None).await?;
@@ -164,6 +161,10 @@ impl Gateway {
 
         let sealer = Arc::new(keys::sealer(&settings.keys_dir, dice.as_ref())?);
         let identity = Identity::open(&settings, &clock, &dice).await?;
+        let egress = settings.egress.clone();
+        let own = identity.as_ref().and_then(|identity| identity.vouches(&settings, &public_url));
+        let authn = Authn::new(settings.authn(own), egress.clone(), Arc::clone(&clock));
+        let authn = Arc::new(authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?);
         let ended = data.join(ENDED);
         let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
         let record = audit::Config {
@@ -178,6 +179,20 @@ impl Gateway {
         let export = |settings| traces::start(settings, egress.clone(), Arc::clone(&dice), &metrics);
         let (traces, exporter) = settings.traces.as_ref().map(export).transpose()?.unzip();
 
+        let issuer = identity.as_ref().and_then(|identity| {
+            let config = issuer_config(&settings, &public_url, &resources)?;
+            Some(Arc::new(Issuer::new(issuer::Parts {
+                config,
+                db: identity.db.clone(),
+                keyring: Arc::clone(&identity.keyring),
+                keys: Arc::clone(&identity.keys),
+                sealer: Arc::clone(&sealer),
+                egress: egress.clone(),
+                clock: Arc::clone(&clock),
+                dice: Arc::clone(&dice),
+                audit: audit.clone(),
+            })))
+        });
         let house = House::new(Parts {
             config,
             resources,
@@ -207,6 +222,7 @@ impl Gateway {
             public_url,
             house,
             identity,
+            issuer,
             authn,
             rules,
             audit,
@@ -238,7 +254,11 @@ impl Gateway {
                 drop(phase.wait_for(|phase| wanted.contains(phase)).await);
             }
         };
-        let front = Arc::new(Front { house: Arc::clone(&inside.house), identity: inside.identity.clone() });
+        let front = Arc::new(Front {
+            house: Arc::clone(&inside.house),
+            identity: inside.identity.clone(),
+            issuer: inside.issuer.clone(),
+        });
         let handler = move |request, peer| {
             let front = Arc::clone(&front);
             async move { front.answer(request, peer).await }
@@ -449,6 +469,22 @@ pub(crate) fn resources(
         Ok((endpoint, Resource::new(&canonical, Vec::new(), required, scopes)?))
     };
     config.endpoints().into_iter().map(resource).collect()
+}
+
+/// What our own authorization server is told, if there is one: each endpoint is an audience of its own.
+pub(crate) fn issuer_config(
+    settings: &Settings,
+    public_url: &str,
+    resources: &BTreeMap<Endpoint, Resource>,
+) -> Option<issuer::Config> {
+    let audience = |resource: &Resource| {
+        let mut scopes = [resource.scopes(), resource.required_scopes()].concat();
+        scopes.sort_unstable();
+        scopes.dedup();
+        issuer::ResourceConfig { canonical: resource.canonical().to_owned(), scopes }
+    };
+    let section = settings.authorization_server.as_ref()?;
+    Some(section.config(public_url, resources.values().map(audience).collect()))
 }
 
 /// The faults of issuers, one a line.

@@ -4,6 +4,7 @@
 //! JSON schema and checked as far as it goes, so that all faults come at once.
 
 mod address;
+mod authorization_server;
 mod check;
 mod diagnose;
 mod egress;
@@ -26,6 +27,7 @@ mod tree;
 mod units;
 mod yaml;
 
+pub use authorization_server::AuthorizationServer;
 pub use fault::{Fault, Refusal};
 pub use listen::Listen;
 pub use log::{Format, Log};

@@ -1,6 +1,7 @@
 //! The front of the listener for clients: what is not the data plane's is answered here, by its path.
 
 use crate::identity::Identity;
+use issuer::Issuer;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use net::Body;
@@ -14,13 +15,17 @@ pub(crate) struct Front {
     pub(crate) house: Arc<House>,
     /// Identities, if there is a database.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// The authorization server, if this is one.
+    pub(crate) issuer: Option<Arc<Issuer>>,
 }
 
 impl Front {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        match (&self.identity, request.uri().path()) {
-            (Some(identity), JWKS) => key_set(identity, &request),
+        match (&self.identity, &self.issuer, request.uri().path()) {
+            (Some(identity), _, JWKS) => key_set(identity, &request),
+            // Boxed: calls should not carry the room that these need.
+            (_, Some(issuer), path) if issuer::answers(path) => Box::pin(issuer.answer(request, peer)).await,
             _ => self.house.handle(request, peer).await,
         }
     }

@@ -15,7 +15,9 @@ pub(crate) struct Identity {
     /// The database.
     pub(crate) db: Db,
     /// The keys that sign our tokens.
-    pub(crate) keys: SigningKeys,
+    pub(crate) keys: Arc<SigningKeys>,
+    /// Opens and seals values of tenants.
+    pub(crate) keyring: Arc<Keyring>,
     /// Why the last look at the rows failed, if it did.
     fault: Mutex<Option<String>>,
 }
@@ -47,9 +49,17 @@ impl Identity {
         let Some(config) = &settings.storage else { return Ok(None) };
         let db = Db::open(config).await?;
         let root = Root::new(&key_files(&settings.keys_dir, "root", dice.as_ref())?)?;
-        let keyring = Keyring::open(db.clone(), root, Arc::clone(clock), Arc::clone(dice)).await?;
-        let keys = SigningKeys::open(db.clone(), Arc::new(keyring), Lifecycle::default(), Arc::clone(clock));
-        Ok(Some(Arc::new(Self { keys: keys.await?, db, fault: Mutex::new(None) })))
+        let keyring = Arc::new(Keyring::open(db.clone(), root, Arc::clone(clock), Arc::clone(dice)).await?);
+        let keys =
+            SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), Arc::clone(clock)).await?;
+        Ok(Some(Arc::new(Self { keys: Arc::new(keys), keyring, db, fault: Mutex::new(None) })))
+    }
+
+    /// How our own tokens are verified, where the settings say that we issue any: the keys are at hand.
+    pub(crate) fn vouches(&self, settings: &Settings, public_url: &str) -> Option<authn::IssuerConfig> {
+        let section = settings.authorization_server.as_ref()?;
+        let longest = section.config(public_url, Vec::new()).access_token;
+        Some(authn::IssuerConfig::own(public_url, Arc::clone(&self.keys), longest))
     }
 
     /// Looks after what needs it, forever.

@@ -8,6 +8,7 @@ use crate::snapshot;
 use crate::standing::Standing;
 use audit::{Failures, Writer};
 use authn::Authn;
+use issuer::Issuer;
 use model::{Clock, Code, Digest};
 use net::listen::Tls;
 use proxy::{House, Rules};
@@ -28,6 +29,8 @@ pub(crate) struct Inside {
     pub(crate) house: Arc<House>,
     /// Identities, if there is a database.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// The authorization server, if this is one.
+    pub(crate) issuer: Option<Arc<Issuer>>,
     /// Who is calling.
     pub(crate) authn: Arc<Authn>,
     /// The policies in force.

@@ -93,7 +93,12 @@ impl Inside {
         let data_plane = settings.data_plane(&self.public_url);
         let resources =
             compose::resources(&data_plane, &settings).map_err(|error| vec![error.to_string()])?;
-        self.authn.reload(&settings.authn()).map_err(|faults| compose::issuer_lines(&faults))?;
+        let own = self.identity.as_ref().and_then(|identity| identity.vouches(&settings, &self.public_url));
+        self.authn.reload(&settings.authn(own)).map_err(|faults| compose::issuer_lines(&faults))?;
+        let issuing = compose::issuer_config(&settings, &self.public_url, &resources);
+        if let (Some(issuer), Some(config)) = (&self.issuer, issuing) {
+            issuer.reload(config);
+        }
         self.house.reconfigure(data_plane, resources);
         self.in_force(|force| {
             warn_of_what_needs_a_restart(&force.settings, &settings);
@@ -155,6 +160,7 @@ fn warn_of_what_needs_a_restart(old: &Settings, new: &Settings) {
         ("data_dir", old.data_dir != new.data_dir),
         ("keys_dir", old.keys_dir != new.keys_dir),
         ("storage", old.storage.is_some() != new.storage.is_some()),
+        ("authorization_server", old.authorization_server.is_some() != new.authorization_server.is_some()),
         ("traces", old.traces != new.traces),
         ("workers", old.workers != new.workers),
         ("revoked_tokens_file", old.revoked_tokens_file != new.revoked_tokens_file),

@@ -93,6 +93,45 @@ codes! {
     SCOPE_MISSING = 2004: "scope missing",
         "The token lacks a scope that this endpoint requires.",
         "Sign in again with the scopes that the `WWW-Authenticate` header names.";
+    OAUTH_REQUEST = 2005: "OAuth request refused",
+        "A parameter of the request to the authorization server is missing, repeated, unknown or of the wrong form.",
+        "`error_description` names the parameter; the client has to be mended.";
+    CLIENT_UNKNOWN = 2006: "unknown client",
+        "The authorization server knows no client of that id: it is not configured, its document cannot be used, or its registration was not made here.",
+        "Remove the server from the client and add it again, so that it registers anew; or ask the operator to add it under `authorization_server.clients`.";
+    REDIRECT_REFUSED = 2007: "redirect refused",
+        "The address that the client wants the browser sent back to is not one of those it registered.",
+        "Add the server to the client again; for a client that the operator wrote down, add the address to its `redirect_uris`.";
+    TARGET_UNKNOWN = 2008: "unknown resource",
+        "The `resource` is not an endpoint of this gateway, or is missing.",
+        "Send the endpoint's URL exactly as its resource metadata says it.";
+    CLIENT_REFUSED = 2009: "client refused",
+        "The client did not prove who it is: its secret, assertion or certificate is missing, wrong, expired, or was used before.",
+        "Check the client's credential, its clock, and `token_endpoint_auth_method`.";
+    GRANT_REFUSED = 2010: "code or refresh token refused",
+        "The authorization code or refresh token is unknown, expired, used before, or another client's.",
+        "Sign in again.";
+    CLIENT_DOCUMENT = 2011: "client's document refused",
+        "The document that the client's id names could not be fetched, or does not say what it must.",
+        "The page or `error_description` says what is wrong with it; its publisher has to mend it.";
+    REGISTRATION_REFUSED = 2012: "registration refused",
+        "A client asked for something that a registration cannot have, or registration is not offered here.",
+        "`error_description` names the member; or ask the operator to add the client under `authorization_server.clients`.";
+    TRANSACTION_GONE = 2013: "sign-in expired",
+        "The sign-in took longer than ten minutes, or was finished already in another window.",
+        "Start again from the client.";
+    ISSUING_UNAVAILABLE = 2014: "authorization server unavailable",
+        "The database or the signing keys of the authorization server are not available.",
+        "Try again; `/readyz` says what is missing.";
+    REFRESH_REUSED = 2015: "refresh token used twice",
+        "A refresh token came again after its successor was issued: somebody may have a copy. All tokens of the grant are revoked.",
+        "Sign in again. If it happens often, two processes of one client share its tokens.";
+    SCOPE_REFUSED = 2016: "scope refused",
+        "None of the scopes that were asked for is one that this client may have at this resource.",
+        "Ask for scopes named in the resource metadata.";
+    CLIENT_LIMIT = 2017: "too many requests to the authorization server",
+        "More registrations, or more failed proofs of a client, came than are taken in a minute.",
+        "Try again in a minute.";
     DENIED = 3001: "denied by policy",
         "A policy forbids the call with these arguments in this context, or none permits it.",
         "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";

@@ -41,6 +41,7 @@ macro_rules! steps {
 /// Every step there is. A room takes a hundred numbers of its own.
 const STEPS: &[(i64, &str, &str)] = steps![
     1000 "keys",
+    3000 "authorize",
 ];
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The file as it is written.
 
+use super::authorization_server::AuthorizationServerSection;
 use super::egress::EgressSection;
 use super::issuer::IssuerSection;
 use super::limits::LimitsSection;
@@ -46,6 +47,8 @@ pub(crate) struct File {
     pub(super) revoked_tokens_file: Option<PathBuf>,
     /// The database. Without this section there is one only where something needs it.
     pub(super) storage: Option<StorageSection>,
+    /// Portunus as its own authorization server. Without this section it takes the tokens of `issuers` only.
+    pub(super) authorization_server: Option<AuthorizationServerSection>,
     /// The MCP servers, by name.
     pub(super) servers: BTreeMap<String, ServerSection>,
     /// How long a server's lists are served before it is asked again; a quarter less at random. Default: 60s.

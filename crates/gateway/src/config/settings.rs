@@ -3,7 +3,8 @@
 use super::check::{At, Check};
 use super::file::File;
 use super::server::Surroundings;
-use super::{Listen, Log, NAME_ACCEPTS, Record, Traces, issuer, server, toolset};
+use super::storage::StorageSection;
+use super::{AuthorizationServer, Listen, Log, NAME_ACCEPTS, Record, Traces, issuer, server, toolset};
 use model::{Limits, ServerName, ToolsetName};
 use proxy::{ServerConfig, Toolset};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub revoked_tokens_file: Option<PathBuf>,
     /// The database, if there is one. Read at start only.
     pub storage: Option<::storage::Config>,
+    /// The authorization server, if there is one. Whether there is one is read at start only.
+    pub authorization_server: Option<AuthorizationServer>,
     /// Folder of the key files. Read at start only.
     pub keys_dir: PathBuf,
     /// The servers, by name.
@@ -58,10 +61,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What `authn` is told.
-    pub fn authn(&self) -> authn::Config {
+    /// What `authn` is told; `own` is our own authorization server, which metadata names first.
+    pub fn authn(&self, own: Option<authn::IssuerConfig>) -> authn::Config {
         authn::Config {
-            issuers: self.issuers.clone(),
+            issuers: own.into_iter().chain(self.issuers.iter().cloned()).collect(),
             danger_anonymous: self.listen.anonymous.as_deref().cloned(),
             revoked_tokens_file: self.revoked_tokens_file.clone(),
             cached_tokens: self.limits.cached_tokens,
@@ -112,7 +115,8 @@ impl File {
             check.fault(&at("policy_zone"), error.to_string(), "an IANA name such as Europe/Berlin");
             policy::Zone::utc()
         });
-        if self.issuers.is_empty() && listen.anonymous.is_none() && !check.is_broken(&at("issuers")) {
+        let vouched = !self.issuers.is_empty() || self.authorization_server.is_some();
+        if !vouched && listen.anonymous.is_none() && !check.is_broken(&at("issuers")) {
             check.absent(&at("issuers"), "nobody could sign in", "at least one issuer");
         }
         let issuers = issuer::check(self.issuers, &at("issuers"), check);
@@ -141,12 +145,18 @@ impl File {
         let log = self.log.check(&at("log"), check);
         let traces = self.traces.and_then(|section| section.check(&around, &at("traces"), check));
         let data_dir = base.join(self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)));
-        let storage =
-            self.storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
+        let public_url = listen.public_url.as_deref();
+        let authorization_server = self.authorization_server.map(|section| {
+            section.check(public_url, &around, &at("authorization_server"), check)
+        });
+        // People and grants are rows, so whoever signs people in has a database, told or not.
+        let storage = self.storage.or_else(|| authorization_server.as_ref().map(|_| StorageSection::default()));
+        let storage = storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
         Some(Settings {
             listen,
             admin,
             storage,
+            authorization_server,
             keys_dir: self.keys_dir.map_or_else(|| data_dir.join("keys"), |path| base.join(path)),
             data_dir,
             policies,

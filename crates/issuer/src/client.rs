@@ -1,0 +1,74 @@
+//! Who asks: clients that the operator wrote down, that are named by the URL of their own document, or that
+//! registered themselves.
+
+use model::Digest;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A client, wherever it is known from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Where it is known from.
+    pub kind: Kind,
+    /// What people are shown. Anybody can claim any name: pages show host and redirect besides.
+    pub name: String,
+    /// Where it may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// How it proves who it is.
+    pub method: Method,
+    /// Its keys, for `private_key_jwt`.
+    pub keys: Keys,
+    /// SHA-256 of its secret.
+    pub secret: Option<Digest>,
+    /// The most it may ask for; `None`: whatever the resource has.
+    pub scopes: Option<Vec<String>>,
+    /// Nobody is asked for consent.
+    pub trusted: bool,
+    /// Of everything it says of itself: consent was given to this and to nothing else.
+    pub digest: Digest,
+}
+
+/// Where a client is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The operator wrote it down.
+    Configured,
+    /// Its id is the URL of its document.
+    Document,
+    /// It registered itself; its id carries the registration.
+    Registered,
+    /// It is an agent of the registry.
+    Agent,
+}
+
+/// How a client proves who it is (RFC 7591 §2, `token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Not at all: a public client. PKCE binds its codes, rotation its refresh tokens.
+    None,
+    /// A JWT signed with its key (RFC 7523 §2.2).
+    PrivateKeyJwt,
+    /// Its secret, in the header or in the form.
+    Secret,
+    /// Its certificate (RFC 8705 §2).
+    Tls,
+}
+
+/// A client's keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Keys {
+    /// It has none.
+    #[default]
+    None,
+    /// A key set (RFC 7517 §5).
+    Inline(Arc<Value>),
+    /// A key set at this URL.
+    At(String),
+}
+
+/// What the metadata says of [`Method`].
+pub(crate) const METHODS: [&str; 4] = ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"];
+/// Algorithms of assertions.
+pub(crate) const ALGORITHMS: [&str; 3] = ["ES256", "RS256", "EdDSA"];

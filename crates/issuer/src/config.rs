@@ -1,0 +1,94 @@
+//! What the operator says about the authorization server. Reloadable as a whole.
+
+use crate::client::{Keys, Method};
+use model::Digest;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything the room needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The issuer identifier: the gateway's public URL, without a path.
+    pub issuer: String,
+    /// The endpoints for which tokens are issued.
+    pub resources: Vec<ResourceConfig>,
+    /// How long an access token lives.
+    pub access_token: Duration,
+    /// How long a refresh token may go unused.
+    pub refresh_token: Duration,
+    /// How long a grant lives, however often it is refreshed; then its person signs in again.
+    pub grant: Duration,
+    /// Clients that the operator wrote down, by id.
+    pub clients: BTreeMap<String, ConfiguredClient>,
+    /// Clients named by the URL of their own document; `None` if there are none of these.
+    pub documents: Option<Documents>,
+    /// Dynamic registration; `None` if there is none.
+    pub registration: Option<Registration>,
+}
+
+impl Config {
+    /// An authorization server for these resources with the usual times, documents of any host and registration.
+    pub fn new(issuer: impl Into<String>, resources: Vec<ResourceConfig>) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self {
+            issuer: issuer.into(),
+            resources,
+            access_token: Duration::from_secs(300),
+            refresh_token: 30 * DAY,
+            grant: 90 * DAY,
+            clients: BTreeMap::new(),
+            documents: Some(Documents::default()),
+            registration: Some(Registration::default()),
+        }
+    }
+}
+
+/// One endpoint as an audience.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceConfig {
+    /// Its canonical URI.
+    pub canonical: String,
+    /// Every scope it knows.
+    pub scopes: Vec<String>,
+}
+
+/// A client that the operator wrote down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfiguredClient {
+    /// What people are shown.
+    pub name: String,
+    /// Where it may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// How it proves who it is.
+    pub method: Method,
+    /// Its keys, for `private_key_jwt`.
+    pub keys: Keys,
+    /// SHA-256 of its secret, for `client_secret_basic` and `client_secret_post`.
+    pub secret: Option<Digest>,
+    /// The most it may ask for; `None`: whatever the resource has.
+    pub scopes: Option<Vec<String>>,
+    /// Nobody is asked for consent: the operator gave it for everybody.
+    pub trusted: bool,
+}
+
+/// Clients named by the URL of their own document (OAuth Client ID Metadata Document).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// The hosts whose documents are taken; `None`: any.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Documents on this machine, over plain http too. For tests of clients only.
+    pub danger_allow_loopback: bool,
+}
+
+/// Dynamic registration (RFC 7591).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The most registrations a minute, of everybody together, on this replica.
+    pub per_minute: u32,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { per_minute: 60 }
+    }
+}

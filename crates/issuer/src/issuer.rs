@@ -1,0 +1,101 @@
+//! The room itself: what everything in it stands on.
+
+use crate::{Config, ResourceConfig, router};
+use arc_swap::ArcSwap;
+use model::{Clock, Dice, Sealer, Timestamp};
+use net::Body;
+use net::listen::Peer;
+use std::sync::Arc;
+use storage::Db;
+use tower::ServiceExt as _;
+use vault::{Keyring, SigningKeys};
+
+/// What the house hands in.
+pub struct Parts {
+    /// What the operator says.
+    pub config: Config,
+    /// The rows.
+    pub db: Db,
+    /// Seals what has to be read again.
+    pub keyring: Arc<Keyring>,
+    /// Signs tokens.
+    pub keys: Arc<SigningKeys>,
+    /// Seals client ids that carry their own registration.
+    pub sealer: Arc<Sealer>,
+    /// The way out, to clients' documents, their keys and identity providers.
+    pub egress: net::egress::Client,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+    /// The record.
+    pub audit: audit::Writer,
+}
+
+/// The authorization server. Shared by all requests.
+pub struct Issuer {
+    config: ArcSwap<Config>,
+    pub(crate) db: Db,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keys: Arc<SigningKeys>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) egress: net::egress::Client,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: Arc<dyn Dice>,
+    pub(crate) audit: audit::Writer,
+}
+
+impl Issuer {
+    /// An authorization server over the parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit } = parts;
+        Self {
+            config: ArcSwap::from_pointee(config),
+            db,
+            keyring,
+            keys,
+            sealer,
+            egress,
+            clock,
+            dice,
+            audit,
+        }
+    }
+
+    /// Puts another configuration in force. Rows stay as they are; what they say is held against the new one.
+    pub fn reload(&self, config: Config) {
+        self.config.store(Arc::new(config));
+    }
+
+    /// What the operator says, as of now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The resource of that exact URI.
+    pub(crate) fn resource(&self, canonical: &str) -> Option<ResourceConfig> {
+        self.config.load().resources.iter().find(|resource| resource.canonical == canonical).cloned()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Answers one request whose path is this room's ([`crate::answers`]).
+    pub async fn answer<B>(self: &Arc<Self>, request: http::Request<B>, peer: Peer) -> http::Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(peer);
+        let Ok(response) = router::router(Arc::clone(self)).oneshot(request).await;
+        let (head, body) = response.into_parts();
+        // Made by this room, so already whole and small.
+        let body = axum::body::to_bytes(body, ANSWER_BYTES).await.unwrap_or_default();
+        http::Response::from_parts(head, Body::full(body))
+    }
+}
+
+/// The largest answer of this room, in bytes.
+const ANSWER_BYTES: usize = 4 << 20;
