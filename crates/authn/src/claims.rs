@@ -33,10 +33,13 @@ pub(crate) fn check(
     let times = Times::read(claims)?;
     let expires_at = times.check(config, now)?;
     is_for(claims, config, resource)?;
-    let id = match claims.get("jti") {
+    let id: Option<Arc<str>> = match claims.get("jti") {
         None => None,
         Some(id) => Some(text(id).ok_or(AuthnError::BadClaim("jti"))?.into()),
     };
+    if config.is_own() {
+        is_ours(claims, times.issued, id.as_ref())?;
+    }
     // `sub` is required even where another claim names the user.
     claims.get("sub").and_then(text).ok_or(AuthnError::BadClaim("sub"))?;
     Ok(Claims { principal: principal(claims, config)?, id, issued_at: times.issued, expires_at })
@@ -58,6 +61,24 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), AuthnError> {
     }
     if claims.contains_key("cnf") {
         return Err(AuthnError::SenderBound);
+    }
+    Ok(())
+}
+
+/// A token of ours has an id, a beginning and one audience: what lacks one was not made by us, whoever signed it.
+fn is_ours(
+    claims: &Map<String, Value>,
+    issued: Option<Timestamp>,
+    id: Option<&Arc<str>>,
+) -> Result<(), AuthnError> {
+    if issued.is_none() {
+        return Err(AuthnError::BadClaim("iat"));
+    }
+    if id.is_none() {
+        return Err(AuthnError::BadClaim("jti"));
+    }
+    if !claims.get("aud").is_some_and(Value::is_string) {
+        return Err(AuthnError::BadClaim("aud"));
     }
     Ok(())
 }

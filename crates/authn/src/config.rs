@@ -2,9 +2,11 @@
 
 use model::Principal;
 use net::egress::Rule;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use vault::SigningKeys;
 
 /// Everything the room needs to know.
 #[derive(Clone, Debug)]
@@ -60,6 +62,30 @@ pub struct IssuerConfig {
 }
 
 impl IssuerConfig {
+    /// The gateway's own authorization server: `at+jwt` of ES256, for one audience, as [`IssuerConfig::is_own`] says.
+    pub fn own(issuer: impl Into<String>, keys: Arc<SigningKeys>, longest: Duration) -> Self {
+        let paths = |names: &[&str]| names.iter().map(|name| ClaimPath::new(name)).collect();
+        Self {
+            keys: KeySource::Own(OwnKeys(keys)),
+            algorithms: vec![Algorithm::Es256],
+            claims: ClaimNames {
+                client: paths(&["client_id"]),
+                agent: paths(&["/act/sub", "agent_id"]),
+                scopes: paths(&["scope"]),
+                ..ClaimNames::default()
+            },
+            // Replicas' clocks; ours is the only other one.
+            skew: Duration::from_secs(5),
+            max_lifetime: longest,
+            ..Self::new(issuer)
+        }
+    }
+
+    /// Whether its tokens are ours. Such a token has every claim that we put into one, and one audience.
+    pub const fn is_own(&self) -> bool {
+        matches!(self.keys, KeySource::Own(_))
+    }
+
     /// An issuer with its keys by discovery, all three algorithms, `at+jwt` only, the usual claim names,
     /// 30 seconds of skew, a day of life, public addresses.
     pub fn new(issuer: impl Into<String>) -> Self {
@@ -78,9 +104,29 @@ impl IssuerConfig {
     }
 }
 
+/// Our own signing keys, which sign what is verified with them.
+#[derive(Clone)]
+pub struct OwnKeys(pub Arc<SigningKeys>);
+
+impl PartialEq for OwnKeys {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for OwnKeys {}
+
+impl fmt::Debug for OwnKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnKeys")
+    }
+}
+
 /// Where an issuer's keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
+    /// Here: the issuer is the gateway itself. Nothing is fetched, and a new key is known at once.
+    Own(OwnKeys),
     /// Named by its RFC 8414 or OpenID Connect metadata, whose `issuer` must be the configured one.
     Discovery,
     /// At this URL.

@@ -36,8 +36,10 @@ pub(crate) enum FetchError {
 
 /// The URL of the issuer's keys: the configured one, or the one its metadata names.
 pub(crate) async fn jwks_uri(config: &IssuerConfig, egress: &Client) -> Result<String, FetchError> {
-    if let KeySource::JwksUri(uri) = &config.keys {
-        return Ok(uri.clone());
+    match &config.keys {
+        KeySource::JwksUri(uri) => return Ok(uri.clone()),
+        KeySource::Own(_) => return Err(FetchError::NoJwksUri { url: config.issuer.clone() }),
+        KeySource::Discovery => {}
     }
     let mut last = None;
     for url in metadata_urls(&config.issuer) {

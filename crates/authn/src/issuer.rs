@@ -2,18 +2,21 @@
 
 use crate::discovery::{self, FetchError};
 use crate::jwks::KeySet;
-use crate::{AuthnError, IssuerConfig};
+use crate::{AuthnError, IssuerConfig, KeySource, OwnKeys};
 use arc_swap::ArcSwapOption;
 use model::{Clock, Timestamp};
 use net::egress::Client;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+use vault::PublicKey;
 
 /// One configured issuer.
 pub(crate) struct Issuer {
     pub(crate) config: IssuerConfig,
     keys: ArcSwapOption<KeySet>,
+    /// For our own issuer: the published keys that `keys` was made of.
+    published: ArcSwapOption<Vec<PublicKey>>,
     /// Counts the key sets, so that what was verified by an older one is verified again.
     epoch: AtomicU64,
     /// When the keys were last seen at the issuer, in milliseconds.
@@ -29,6 +32,7 @@ impl Issuer {
         Self {
             config,
             keys: ArcSwapOption::empty(),
+            published: ArcSwapOption::empty(),
             epoch: AtomicU64::new(0),
             seen_at: AtomicI64::new(i64::MIN),
             tried_at: AtomicI64::new(i64::MIN),
@@ -38,16 +42,33 @@ impl Issuer {
 
     /// The epoch of the keys in force.
     pub(crate) fn epoch(&self) -> u64 {
+        self.take_own();
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Takes up our own keys if they are others than before, so that neither a new nor a revoked one waits.
+    fn take_own(&self) {
+        let KeySource::Own(own) = &self.config.keys else { return };
+        let published = own.0.published();
+        let known = self.published.load();
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &published)) {
+            return;
+        }
+        let keys: Vec<_> = published.iter().map(PublicKey::to_json).collect();
+        let document = serde_json::Map::from_iter([("keys".to_owned(), keys.into())]);
+        self.keys.store(KeySet::parse(&document, &self.config.algorithms).map(Arc::new));
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.published.store(Some(published));
     }
 
     /// Whether the keys were seen at the issuer within the last day.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        now.since(Timestamp(self.seen_at.load(Ordering::Acquire))) <= LAST_GOOD
+        self.config.is_own() || now.since(Timestamp(self.seen_at.load(Ordering::Acquire))) <= LAST_GOOD
     }
 
     /// How many keys are in force.
     pub(crate) fn key_count(&self, now: Timestamp) -> usize {
+        self.take_own();
         self.in_force(now).map_or(0, |(_, keys)| keys.len())
     }
 
@@ -76,6 +97,13 @@ impl Issuer {
         if let Some(found) = before.filter(known) {
             return Ok(found);
         }
+        if let KeySource::Own(own) = &self.config.keys {
+            self.look_again(own, clock.now()).await;
+            return match self.in_force(clock.now()) {
+                Some(found) if known(&found) => Ok(found),
+                _ => Err(AuthnError::UnknownKey),
+            };
+        }
         // In a task of its own: a caller who goes away must not stop it for everybody else.
         let fetch = tokio::spawn(Arc::clone(self).refetch(egress.clone(), Arc::clone(clock)));
         let _ = fetch.await;
@@ -86,8 +114,23 @@ impl Issuer {
         }
     }
 
+    /// Reads the rows of our own keys: another replica may have made one since they were read last.
+    async fn look_again(&self, own: &OwnKeys, now: Timestamp) {
+        let _one = self.fetching.lock().await;
+        if now.since(Timestamp(self.tried_at.load(Ordering::Acquire))) < OWN_PAUSE {
+            return;
+        }
+        self.tried_at.store(now.0, Ordering::Release);
+        if let Err(error) = own.0.tend().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot look for a new signing key");
+        }
+    }
+
     /// Whether the keys should be looked at in the background.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        if self.config.is_own() {
+            return false;
+        }
         let since = |moment: &AtomicI64| now.since(Timestamp(moment.load(Ordering::Acquire)));
         since(&self.seen_at) >= REFRESH && since(&self.tried_at) >= RETRY
     }
@@ -151,6 +194,8 @@ impl Issuer {
 
 /// Keys that were not seen at the issuer for this long are no longer good.
 const LAST_GOOD: Duration = Duration::from_secs(24 * 3600);
+/// The least time between two looks at the rows of our own keys for unknown ones, whoever asks.
+const OWN_PAUSE: Duration = Duration::from_millis(250);
 /// How often keys are looked at in the background.
 const REFRESH: Duration = Duration::from_secs(600);
 /// How soon a failed look is repeated in the background.

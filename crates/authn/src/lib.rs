@@ -31,7 +31,7 @@ pub mod jose {
 pub use authn::{Authn, Verified};
 pub use challenge::{challenge, insufficient_scope};
 pub use config::{
-    Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, TenantSource,
+    Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, OwnKeys, TenantSource,
 };
 pub use error::{AuthnError, Rejection};
 pub use resource::{ROOT_METADATA_PATH, Resource, ResourceError};

@@ -1,9 +1,9 @@
 //! The front of the listener for clients: what is not the data plane's is answered here, by its path.
 
 use crate::identity::Identity;
-use issuer::Issuer;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use issuer::Issuer;
 use net::Body;
 use net::listen::Peer;
 use proxy::House;

@@ -51,7 +51,8 @@ impl Identity {
         let root = Root::new(&key_files(&settings.keys_dir, "root", dice.as_ref())?)?;
         let keyring = Arc::new(Keyring::open(db.clone(), root, Arc::clone(clock), Arc::clone(dice)).await?);
         let keys =
-            SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), Arc::clone(clock)).await?;
+            SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), Arc::clone(clock))
+                .await?;
         Ok(Some(Arc::new(Self { keys: Arc::new(keys), keyring, db, fault: Mutex::new(None) })))
     }
 

@@ -1,6 +1,10 @@
 //! Who asks: clients that the operator wrote down, that are named by the URL of their own document, or that
 //! registered themselves.
 
+mod redirect;
+
+pub use redirect::{check_redirect_uri, is_loopback_redirect, is_private_use, shown_host};
+
 use model::Digest;
 use serde_json::Value;
 use std::sync::Arc;
@@ -68,7 +72,16 @@ pub enum Keys {
     At(String),
 }
 
+/// Whether an operator may give a client this id: it cannot be taken for one of another kind.
+pub fn is_configurable_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=128).contains(&id.len())
+        && id.bytes().all(plain)
+        && !["dyn_", "agt_"].iter().any(|kind| id.starts_with(kind))
+}
+
 /// What the metadata says of [`Method`].
-pub(crate) const METHODS: [&str; 4] = ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"];
+pub(crate) const METHODS: [&str; 4] =
+    ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"];
 /// Algorithms of assertions.
 pub(crate) const ALGORITHMS: [&str; 3] = ["ES256", "RS256", "EdDSA"];

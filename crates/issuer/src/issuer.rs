@@ -49,17 +49,7 @@ impl Issuer {
     /// An authorization server over the parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit } = parts;
-        Self {
-            config: ArcSwap::from_pointee(config),
-            db,
-            keyring,
-            keys,
-            sealer,
-            egress,
-            clock,
-            dice,
-            audit,
-        }
+        Self { config: ArcSwap::from_pointee(config), db, keyring, keys, sealer, egress, clock, dice, audit }
     }
 
     /// Puts another configuration in force. Rows stay as they are; what they say is held against the new one.

@@ -5,10 +5,10 @@ mod mint;
 pub use mint::{MintError, Minted, Subject, mint};
 
 use crate::{Form, FormError, Issuer, OauthError};
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use axum::Router;
 use model::Code;
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ pub(crate) fn routes() -> Router<Arc<Issuer>> {
 }
 
 async fn answer(State(issuer): State<Arc<Issuer>>, body: Bytes) -> Result<Response, OauthError> {
-    let form = Form::parse(&body).map_err(|error: FormError| OauthError::invalid_request(error.to_string()))?;
+    let form =
+        Form::parse(&body).map_err(|error: FormError| OauthError::invalid_request(error.to_string()))?;
     dispatch(&issuer, &form).await
 }
 

@@ -150,9 +150,10 @@ impl AuthorizationServerSection {
             grant,
             clients: clients(self.clients, around, &at.key("clients"), check),
             documents: self.client_documents.enabled.then(|| Documents {
-                allowed_hosts: self.client_documents.allowed_hosts.map(|hosts| {
-                    hosts.iter().map(|host| host.to_ascii_lowercase()).collect()
-                }),
+                allowed_hosts: self
+                    .client_documents
+                    .allowed_hosts
+                    .map(|hosts| hosts.iter().map(|host| host.to_ascii_lowercase()).collect()),
                 danger_allow_loopback: self.client_documents.danger_allow_loopback,
             }),
             registration: self.registration.enabled.then(|| Registration {

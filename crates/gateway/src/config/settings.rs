@@ -146,11 +146,12 @@ impl File {
         let traces = self.traces.and_then(|section| section.check(&around, &at("traces"), check));
         let data_dir = base.join(self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)));
         let public_url = listen.public_url.as_deref();
-        let authorization_server = self.authorization_server.map(|section| {
-            section.check(public_url, &around, &at("authorization_server"), check)
-        });
+        let authorization_server = self
+            .authorization_server
+            .map(|section| section.check(public_url, &around, &at("authorization_server"), check));
         // People and grants are rows, so whoever signs people in has a database, told or not.
-        let storage = self.storage.or_else(|| authorization_server.as_ref().map(|_| StorageSection::default()));
+        let storage =
+            self.storage.or_else(|| authorization_server.as_ref().map(|_| StorageSection::default()));
         let storage = storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
         Some(Settings {
             listen,

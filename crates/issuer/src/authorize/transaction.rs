@@ -34,8 +34,7 @@ pub struct Transaction {
 
 /// Keeps a transaction; its id goes to the browser and is kept as a digest.
 pub(crate) async fn keep(issuer: &Issuer, transaction: &Transaction) -> Result<String, StorageError> {
-    const INSERT: &str =
-        "INSERT INTO authorize_transactions (digest, request, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+    const INSERT: &str = "INSERT INTO authorize_transactions (digest, request, created_at, expires_at) VALUES ($1, $2, $3, $4)";
     let id = secret_text::fresh("tx_", issuer.dice.as_ref());
     let digest = secret_text::digest(&id);
     let request = serde_json::to_string(transaction).unwrap_or_default();
