@@ -47,12 +47,22 @@ impl Db {
     /// # Errors
     /// [`StorageError`].
     pub async fn open(config: &Config) -> Result<Self, StorageError> {
+        let db = Self::connect(config).await?;
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    async fn connect(config: &Config) -> Result<Self, StorageError> {
         let pool = match &config.place {
             Place::Sqlite(path) => Pool::Sqlite(sqlite(path, config).await?),
             Place::Postgres(url) => {
                 let options = url.lend(|url| {
-                    let url = std::str::from_utf8(url).map_err(|_| StorageError::Url)?;
-                    PgConnectOptions::from_str(url.trim()).map_err(|_| StorageError::Url)
+                    let url = std::str::from_utf8(url).map_err(|_| StorageError::Url)?.trim();
+                    // The library takes any scheme for its own.
+                    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+                        return Err(StorageError::Url);
+                    }
+                    PgConnectOptions::from_str(url).map_err(|_| StorageError::Url)
                 })?;
                 let patience = format!("{}ms", config.patience.as_millis());
                 let options = options
@@ -62,9 +72,24 @@ impl Db {
                 Pool::Postgres(pool.acquire_timeout(config.patience).connect_with(options).await?)
             }
         };
-        let db = Self { pool, said: Arc::new(watch::Sender::new(0)) };
-        migrate::run(&db).await?;
+        Ok(Self { pool, said: Arc::new(watch::Sender::new(0)) })
+    }
+
+    /// Opens it as a program would that knows only the first `steps` of the schema: for the tests of upgrades.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    #[doc(hidden)]
+    pub async fn open_older(config: &Config, steps: usize) -> Result<Self, StorageError> {
+        let db = Self::connect(config).await?;
+        migrate::run_steps(&db, migrate::STEPS.get(..steps).unwrap_or(migrate::STEPS)).await?;
         Ok(db)
+    }
+
+    /// How many steps the schema has.
+    #[doc(hidden)]
+    pub const fn steps() -> usize {
+        migrate::STEPS.len()
     }
 
     /// Whether a statement gets through.

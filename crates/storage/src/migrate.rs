@@ -11,11 +11,16 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 /// Does what was not done yet, under a lock of the database.
 pub(crate) async fn run(db: &Db) -> Result<(), StorageError> {
+    run_steps(db, STEPS).await
+}
+
+/// The same with some of the steps, as an older program would.
+pub(crate) async fn run_steps(db: &Db, steps: &[Step]) -> Result<(), StorageError> {
     let (bytes, serial) = match db.pool {
         Pool::Sqlite(_) => ("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"),
         Pool::Postgres(_) => ("BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
     };
-    let step = |(number, name, text): &(i64, &'static str, &'static str)| {
+    let step = |(number, name, text): &Step| {
         let text = text.replace("{{bytes}}", bytes).replace("{{serial}}", serial);
         Migration::new(
             *number,
@@ -25,12 +30,15 @@ pub(crate) async fn run(db: &Db) -> Result<(), StorageError> {
             false,
         )
     };
-    let mut migrator = Migrator::with_migrations(STEPS.iter().map(step).collect());
+    let mut migrator = Migrator::with_migrations(steps.iter().map(step).collect());
     // A newer program may have been here.
     migrator.set_ignore_missing(true);
     crate::on!(db, pool => migrator.run(pool).await)?;
     Ok(())
 }
+
+/// Its number, its name and its text.
+type Step = (i64, &'static str, &'static str);
 
 macro_rules! steps {
     ($($number:literal $name:literal),* $(,)?) => {
@@ -39,7 +47,7 @@ macro_rules! steps {
 }
 
 /// Every step there is. A room takes a hundred numbers of its own.
-const STEPS: &[(i64, &str, &str)] = steps![
+pub(crate) const STEPS: &[Step] = steps![
     1000 "keys",
     3000 "authorize",
 ];

@@ -9,6 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use storage::{Config, Db, Place, sqlx};
 
+/// Where an empty database is, without a schema yet.
+pub struct Empty {
+    /// How to open it.
+    pub config: Config,
+    folder: Option<tempfile::TempDir>,
+}
+
 /// An empty database of a test, with its schema.
 pub struct TestDb {
     /// The database.
@@ -21,13 +28,46 @@ pub struct TestDb {
 impl TestDb {
     /// SQLite in a folder of its own.
     pub async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().expect("make a folder");
-        let config = Config::at(Place::Sqlite(folder.path().join("test.db")));
-        Self { db: Db::open(&config).await.expect("open SQLite"), config, _folder: Some(folder) }
+        Self::open(Empty::sqlite()).await
     }
 
     /// PostgreSQL, if the test run has one.
     pub async fn postgres() -> Option<Self> {
+        Some(Self::open(Empty::postgres().await?).await)
+    }
+
+    /// Both, or SQLite alone where there is no PostgreSQL.
+    pub async fn each() -> Vec<Self> {
+        let mut each = vec![Self::sqlite().await];
+        each.extend(Self::postgres().await);
+        each
+    }
+
+    /// Where both are, before anybody opens them.
+    pub async fn empty() -> Vec<Empty> {
+        let mut each = vec![Empty::sqlite()];
+        each.extend(Empty::postgres().await);
+        each
+    }
+
+    async fn open(empty: Empty) -> Self {
+        let db = Db::open(&empty.config).await.expect("open the database");
+        Self { db, config: empty.config, _folder: empty.folder }
+    }
+
+    /// Another process of the same database, as a second replica has it.
+    pub async fn again(&self) -> Db {
+        Db::open(&self.config).await.expect("open it again")
+    }
+}
+
+impl Empty {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("make a folder");
+        Self { config: Config::at(Place::Sqlite(folder.path().join("test.db"))), folder: Some(folder) }
+    }
+
+    async fn postgres() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(url) = std::env::var("PORTUNUS_TEST_POSTGRES") else {
             eprintln!("PORTUNUS_TEST_POSTGRES is not set: PostgreSQL is not tried");
@@ -39,19 +79,6 @@ impl TestDb {
         sqlx::query(create).execute(&main).await.expect("create a database");
         main.close().await;
         let url = Arc::new(Secret::new(format!("{url}/{name}").into_bytes()));
-        let config = Config::at(Place::Postgres(url));
-        Some(Self { db: Db::open(&config).await.expect("open PostgreSQL"), config, _folder: None })
-    }
-
-    /// Both, or SQLite alone where there is no PostgreSQL.
-    pub async fn each() -> Vec<Self> {
-        let mut each = vec![Self::sqlite().await];
-        each.extend(Self::postgres().await);
-        each
-    }
-
-    /// Another process of the same database, as a second replica has it.
-    pub async fn again(&self) -> Db {
-        Db::open(&self.config).await.expect("open it again")
+        Some(Self { config: Config::at(Place::Postgres(url)), folder: None })
     }
 }
