@@ -3,7 +3,7 @@
 use crate::cache::{Cache, Entry};
 use crate::issuer::Issuer;
 use crate::jws::Jws;
-use crate::revocation::{Facts, Revocations};
+use crate::revocations::list::{Facts, Revocations};
 use crate::{
     AuthnError, Config, ConfigError, IssuerConfig, KeySource, Rejection, Resource, TenantSource, bearer,
     claims,

@@ -17,7 +17,7 @@ mod issuer;
 mod jwks;
 mod jws;
 mod resource;
-mod revocation;
+pub mod revocations;
 mod strict;
 
 /// The strict reading of signed tokens and of key sets, for whoever verifies other tokens than access tokens: ID
@@ -35,4 +35,4 @@ pub use config::{
 };
 pub use error::{AuthnError, Rejection};
 pub use resource::{ROOT_METADATA_PATH, Resource, ResourceError};
-pub use revocation::{RevocationError, RevocationList, Revoked};
+pub use revocations::list::{RevocationError, RevocationList, Revoked};

@@ -49,6 +49,7 @@ macro_rules! steps {
 /// Every step there is. A room takes a hundred numbers of its own.
 pub(crate) const STEPS: &[Step] = steps![
     1000 "keys",
+    2000 "revocations",
     3000 "authorize",
 ];
 

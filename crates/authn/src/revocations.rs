@@ -1,0 +1,19 @@
+//! What is no longer good: revoked, contained, signed out.
+//!
+//! In: rows of the table `revocations`, written by whoever has the right to, and a file that the operator edits. Out:
+//! for every request whether anything of it was revoked, and how old that knowledge is. A row is known to every replica
+//! within a second of its commit: it is announced, and looked for four times a second besides.
+//! Described in docs/revocation.md.
+
+pub(crate) mod list;
+mod row;
+mod write;
+
+pub use row::{Kind, Listed, Revocation};
+pub use write::{Revoke, lift, prune, revocations, revoke};
+
+/// The channel on which it is said that a row was written.
+pub const CHANNEL: &str = "revocations";
+
+#[cfg(test)]
+mod tests;
