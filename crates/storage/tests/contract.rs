@@ -71,7 +71,7 @@ async fn of_many_that_take_one_row_one_gets_it() {
         put(&test.db, "code", 1).await.unwrap();
         let other = test.again().await;
         let take = |at: usize| {
-            let db = if at % 2 == 0 { test.db.clone() } else { other.clone() };
+            let db = if at.is_multiple_of(2) { test.db.clone() } else { other.clone() };
             tokio::spawn(async move {
                 let take = "DELETE FROM things WHERE id = 'code' RETURNING n";
                 let got: Option<i64> =
@@ -137,7 +137,7 @@ async fn a_database_file_is_its_owners() {
 
 #[tokio::test]
 async fn a_url_that_is_none_is_not_shown() {
-    for bad in ["not a url", "postgres://%zz:secret@host/", "mysql://u:secret@h/d"] {
+    for bad in ["not a url", "postgres://u:secret@host:port/", "mysql://u:secret@h/d"] {
         let config = Config::at(Place::Postgres(Arc::new(Secret::new(bad.as_bytes().to_vec()))));
         let error = Db::open(&config).await.unwrap_err();
         let text = format!("{error} {error:?}");
