@@ -27,6 +27,8 @@ pub struct Verified {
     pub expires_at: Timestamp,
     /// SHA-256 of the token; all zeros for the anonymous caller.
     pub token: Digest,
+    /// SHA-256 of the one client certificate that may present the token.
+    pub bound_to: Option<Digest>,
     id: Option<Arc<str>>,
     issued_at: Option<Timestamp>,
 }
@@ -72,8 +74,7 @@ impl Authn {
         Ok(())
     }
 
-    /// Says who sends a request to a resource. Costs two look-ups and a SHA-256 for a token seen before;
-    /// else a signature check, and a fetch when its key is unknown. Cancel safe.
+    /// [`Authn::authenticate_over`] a connection that showed no client certificate.
     ///
     /// # Errors
     /// [`Rejection`]; [`crate::challenge()`] makes the header that goes with it.
@@ -82,6 +83,23 @@ impl Authn {
         headers: &HeaderMap,
         uri: &Uri,
         resource: &Resource,
+    ) -> Result<Verified, Rejection> {
+        self.authenticate_over(headers, uri, resource, None).await
+    }
+
+    /// Says who sends a request to a resource. Costs two look-ups and a SHA-256 for a token seen before;
+    /// else a signature check, and a fetch when its key is unknown. Cancel safe.
+    ///
+    /// `certificate` is the SHA-256 of the client certificate that the connection proved to hold.
+    ///
+    /// # Errors
+    /// [`Rejection`]; [`crate::challenge()`] makes the header that goes with it.
+    pub async fn authenticate_over(
+        &self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        resource: &Resource,
+        certificate: Option<Digest>,
     ) -> Result<Verified, Rejection> {
         let now = self.clock.now();
         let found = {
@@ -100,6 +118,10 @@ impl Authn {
             // Boxed: the way of a known token should not carry the room this one needs.
             Err((token, digest)) => Box::pin(self.verify(token, digest, resource)).await?,
         };
+        // SECURITY: on every request, remembered tokens included: `a_bound_token_is_refused_without_its_certificate`.
+        if verified.bound_to.is_some_and(|bound| certificate != Some(bound)) {
+            return Err(AuthnError::OtherCertificate.into());
+        }
         match has_scopes(&verified, resource) {
             Ok(()) => Ok(verified),
             Err(error) => Err(Rejection { error, principal: Some(verified.principal) }),
@@ -185,6 +207,7 @@ impl Authn {
             principal: Arc::new(claims.principal),
             expires_at: claims.expires_at,
             token: digest,
+            bound_to: claims.bound_to,
             id: claims.id,
             issued_at: claims.issued_at,
         };
@@ -261,6 +284,7 @@ fn anonymous(mut principal: Principal) -> Verified {
         principal: Arc::new(principal),
         expires_at: Timestamp(i64::MAX),
         token: Digest([0; 32]),
+        bound_to: None,
         id: None,
         issued_at: None,
     }

@@ -1,7 +1,9 @@
 //! What a verified payload says, and whether it says it to us.
 
 use crate::{AuthnError, ClaimPath, IssuerConfig, Resource, TenantSource};
-use model::{Principal, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::{Digest, Principal, Registered, Timestamp};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ pub(crate) struct Claims {
     pub(crate) issued_at: Option<Timestamp>,
     /// The moment from which the token is no longer accepted: `exp` and the issuer's skew.
     pub(crate) expires_at: Timestamp,
+    /// SHA-256 of the one client certificate that may present it (`cnf.x5t#S256`, RFC 8705 §3.1).
+    pub(crate) bound_to: Option<Digest>,
 }
 
 /// Checks the registered claims (RFC 7519 §4.1, RFC 9068 §2.2 and §4), then reads the principal. The issuer
@@ -42,7 +46,8 @@ pub(crate) fn check(
     }
     // `sub` is required even where another claim names the user.
     claims.get("sub").and_then(text).ok_or(AuthnError::BadClaim("sub"))?;
-    Ok(Claims { principal: principal(claims, config)?, id, issued_at: times.issued, expires_at })
+    let bound_to = bound_to(claims)?;
+    Ok(Claims { principal: principal(claims, config)?, id, issued_at: times.issued, expires_at, bound_to })
 }
 
 /// ID, logout and refresh tokens carry marks of their own even where their `typ` header is plain `JWT`
@@ -58,9 +63,6 @@ fn is_access_token(claims: &Map<String, Value>) -> Result<(), AuthnError> {
     };
     if !says("typ", &["Bearer", "at+jwt"]) || !says("token_use", &["access"]) {
         return Err(AuthnError::NotAccessToken);
-    }
-    if claims.contains_key("cnf") {
-        return Err(AuthnError::SenderBound);
     }
     Ok(())
 }
@@ -81,6 +83,19 @@ fn is_ours(
         return Err(AuthnError::BadClaim("aud"));
     }
     Ok(())
+}
+
+/// The certificate a token is bound to (RFC 8705 §3.1). Any other binding, or one besides, is refused: what is not
+/// checked must not look as if it were.
+fn bound_to(claims: &Map<String, Value>) -> Result<Option<Digest>, AuthnError> {
+    let Some(confirmation) = claims.get("cnf") else { return Ok(None) };
+    let members = confirmation.as_object().ok_or(AuthnError::BadClaim("cnf"))?;
+    let (Some(thumbprint), 1) = (members.get("x5t#S256").and_then(Value::as_str), members.len()) else {
+        return Err(AuthnError::SenderBound);
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(thumbprint).ok();
+    let digest = bytes.and_then(|bytes| bytes.try_into().ok()).map(Digest);
+    digest.map(Some).ok_or(AuthnError::BadClaim("cnf"))
 }
 
 struct Times {
@@ -173,6 +188,7 @@ fn principal(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<Princ
         groups: many(&names.groups, "groups")?,
         scopes: many(&names.scopes, "scopes")?,
         issuer: config.issuer.as_str().into(),
+        registered: if config.is_own() { registered(claims)? } else { None },
     })
 }
 
@@ -189,6 +205,18 @@ fn actors(claims: &Map<String, Value>, agent: Option<&str>) -> Result<Vec<Arc<st
         actors.remove(0);
     }
     Ok(actors)
+}
+
+/// What our own registry said of an agent when the token was made.
+fn registered(claims: &Map<String, Value>) -> Result<Option<Arc<Registered>>, AuthnError> {
+    let Some(trust) = claims.get("agent_trust") else { return Ok(None) };
+    let trust = text(trust).ok_or(AuthnError::BadClaim("agent_trust"))?.into();
+    let servers = match claims.get("agent_servers") {
+        None => None,
+        Some(servers @ Value::Array(_)) => Some(list(servers).ok_or(AuthnError::BadClaim("agent_servers"))?),
+        Some(_) => return Err(AuthnError::BadClaim("agent_servers")),
+    };
+    Ok(Some(Arc::new(Registered { trust, servers })))
 }
 
 fn first<'a>(claims: &'a Map<String, Value>, paths: &[ClaimPath]) -> Option<&'a Value> {

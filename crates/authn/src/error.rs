@@ -50,6 +50,9 @@ pub enum AuthnError {
     /// Bound to a key whose possession is not checked here (`cnf`, RFC 7800).
     #[error("the token is bound to a key")]
     SenderBound,
+    /// Bound to a client certificate (RFC 8705 §3) that this connection did not show.
+    #[error("the token is bound to another client certificate")]
+    OtherCertificate,
     /// An issuer that is not configured.
     #[error("the token's issuer is not trusted here")]
     UnknownIssuer,
@@ -104,6 +107,7 @@ impl AuthnError {
             | Self::WrongType
             | Self::NotAccessToken
             | Self::SenderBound
+            | Self::OtherCertificate
             | Self::UnknownIssuer
             | Self::UnknownKey
             | Self::WrongAlgorithm

@@ -49,6 +49,7 @@ impl Inside {
             let mut files = vec![self.file.clone()];
             if let Some(tls) = &force.settings.listen.tls {
                 files.extend([tls.cert_file.clone(), tls.key_file.clone()]);
+                files.extend(tls.clients.iter().flat_map(net::listen::ClientCertificates::files).cloned());
             }
             (files, vec![force.settings.policies.clone()])
         })

@@ -21,6 +21,6 @@ pub use digest::Digest;
 pub use ids::{CallId, NameError, ServerName, ToolsetName};
 pub use kind::ErrorKind;
 pub use limits::Limits;
-pub use principal::{Impact, Principal, PrincipalKey};
+pub use principal::{Impact, Principal, PrincipalKey, Registered};
 pub use sealer::{SealError, Sealer, SealingKey};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 //! Who calls: the person, the client or agent, the tenant.
 
-use crate::Digest;
+use crate::{Digest, ServerName};
 use std::sync::Arc;
 
 /// The verified caller of one request. Three identities are never collapsed: the `user` who asked, the
@@ -27,6 +27,19 @@ pub struct Principal {
     pub scopes: Vec<Arc<str>>,
     /// The issuer that vouches for all of the above.
     pub issuer: Arc<str>,
+    /// What the registry says of a registered agent; `None` for everybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Arc<Registered>>,
+}
+
+/// A registered agent's bounds, as its token or its key carries them. They narrow what policy permits and never widen it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Registered {
+    /// The trust tier that its owner's organisation gave it.
+    pub trust: Arc<str>,
+    /// The servers it may use, sorted; any other is to it as if it were not there. `None`: all that policy lets it.
+    #[serde(default, skip_serializing)]
+    pub servers: Option<Vec<Arc<str>>>,
 }
 
 /// A digest of everything in a [`Principal`]: equal keys mean equal decisions from equal attributes.
@@ -46,7 +59,14 @@ impl Principal {
             groups: Vec::new(),
             scopes: Vec::new(),
             issuer: "portunus:self".into(),
+            registered: None,
         }
+    }
+
+    /// Whether a server is there at all for this caller: a registered agent has those that it is registered for.
+    pub fn has_server(&self, server: &ServerName) -> bool {
+        let servers = self.registered.as_ref().and_then(|agent| agent.servers.as_ref());
+        servers.is_none_or(|servers| servers.iter().any(|name| name.as_ref() == server.as_str()))
     }
 
     /// The key of this principal's attributes. Costs a SHA-256; callers keep it.
@@ -65,6 +85,13 @@ impl Principal {
             put(&list.len().to_string());
             for item in list {
                 put(item);
+            }
+        }
+        if let Some(agent) = &self.registered {
+            put(&agent.trust);
+            put(if agent.servers.is_some() { "servers" } else { "" });
+            for server in agent.servers.iter().flatten() {
+                put(server);
             }
         }
         PrincipalKey(Digest::of(&text))
@@ -115,5 +142,23 @@ mod tests {
         b = Principal { actors: vec!["x".into()], ..Principal::service() };
         assert_ne!(a.key(), b.key());
         assert_eq!(a.key(), a.clone().key());
+    }
+
+    #[test]
+    fn a_registered_agent_has_its_servers_and_no_others() {
+        let mut who = Principal::service();
+        let (git, mail) = (ServerName::new("git").unwrap(), ServerName::new("mail").unwrap());
+        assert!(who.has_server(&git));
+        let agent =
+            |servers: Option<Vec<Arc<str>>>| Some(Arc::new(Registered { trust: "low".into(), servers }));
+        who.registered = agent(Some(vec!["git".into()]));
+        let bound = who.key();
+        assert!(who.has_server(&git) && !who.has_server(&mail));
+        who.registered = agent(Some(Vec::new()));
+        assert!(!who.has_server(&git));
+        assert_ne!(who.key(), bound);
+        who.registered = agent(None);
+        assert!(who.has_server(&mail));
+        assert_ne!(who.key(), Principal::service().key());
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A connection that goes away drops the future of its handler: that is cancellation by disconnect.
 
+mod client_certificate;
 mod connection;
 mod tls;
 
+pub use client_certificate::{Certificate, ClientCertificates};
 pub use tls::{Tls, TlsError, TlsFiles};
 
 use crate::Body;
@@ -19,12 +21,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address as the socket sees it; nothing a header says.
     pub address: SocketAddr,
     /// The connection is TLS.
     pub tls: bool,
+    /// The certificate that the other end showed and proved to hold the key of.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// How a listener listens.

@@ -54,6 +54,7 @@ impl Subject {
             ("scopes", set(&principal.scopes)),
         ];
         attributes.extend(principal.agent.as_deref().map(|agent| ("agent", text(agent))));
+        attributes.extend(principal.registered.as_deref().map(|agent| ("agent_trust", text(&agent.trust))));
         let entity = Entity::new_with_attr_partial_value(
             uid.clone(),
             attributes.into_iter().map(|(name, value)| (name.into(), value)),

@@ -60,6 +60,8 @@ pub struct TablePrincipal {
     pub client: String,
     /// `agent`.
     pub agent: Option<String>,
+    /// `agent_trust`: the tier of a registered agent.
+    pub agent_trust: Option<String>,
     /// `tenant`.
     pub tenant: Option<String>,
     /// `roles`.
@@ -229,6 +231,10 @@ impl TablePrincipal {
             groups: set(&self.groups),
             scopes: set(&self.scopes),
             issuer: text(&self.issuer),
+            registered: self
+                .agent_trust
+                .as_deref()
+                .map(|trust| Arc::new(model::Registered { trust: text(trust), servers: None })),
         }
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn alice() -> Principal {
         groups: vec!["staff".into()],
         scopes: Vec::new(),
         issuer: "https://id.example".into(),
+        registered: None,
     }
 }
 

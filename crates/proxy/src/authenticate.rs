@@ -47,11 +47,12 @@ impl Caller {
 
 /// Verifies the caller.
 pub(crate) async fn authenticate(house: &House, received: Received) -> Result<Authenticated, Stop> {
-    let Received { mut trail, state, mut parts, body } = received;
+    let Received { mut trail, state, mut parts, body, certificate } = received;
     let Some(resource) = state.resources.get(&trail.endpoint) else {
         return Err(Stop::fault(trail, ErrorKind::Internal, Code::INTERNAL, "the endpoint has no resource"));
     };
-    let verified = match house.authn.authenticate(&parts.headers, &parts.uri, resource).await {
+    let authn = &house.authn;
+    let verified = match authn.authenticate_over(&parts.headers, &parts.uri, resource, certificate).await {
         Ok(verified) => verified,
         Err(rejection) => {
             // A caller who is known is denied by name, not counted among strangers.

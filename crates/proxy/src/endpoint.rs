@@ -7,7 +7,7 @@ use crate::trail::Trail;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
-use model::Code;
+use model::{Code, Digest};
 use net::body::CollectError;
 use net::listen::Peer;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(crate) struct Received {
     pub(crate) state: Arc<State>,
     pub(crate) parts: Parts,
     pub(crate) body: Bytes,
+    /// SHA-256 of the client certificate of the connection, if it has one.
+    pub(crate) certificate: Option<Digest>,
 }
 
 /// Takes in one request.
@@ -40,7 +42,8 @@ pub(crate) async fn receive(
         Err(edge) => return Err(Stop::edge(trail, edge)),
     };
     trail.bytes_in = body.len();
-    Ok(Received { trail, state, parts, body })
+    let certificate = peer.certificate.as_ref().map(|certificate| certificate.digest);
+    Ok(Received { trail, state, parts, body, certificate })
 }
 
 fn check(config: &Config, parts: &Parts, known: bool) -> Result<(), Edge> {

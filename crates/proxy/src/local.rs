@@ -117,7 +117,8 @@ fn described(house: &House, call: &Call, era: Era) -> Value {
 
 /// The servers of an endpoint.
 pub(crate) fn views(snapshot: &Snapshot, endpoint: &Endpoint, call: &Call) -> Vec<Arc<ServerView>> {
-    let views = snapshot.servers.values();
+    let caller = &call.caller.verified.principal;
+    let views = snapshot.servers.values().filter(|view| caller.has_server(&view.name));
     match endpoint {
         Endpoint::Shared => views.cloned().collect(),
         Endpoint::Server(name) => views.filter(|view| view.name == *name).cloned().collect(),

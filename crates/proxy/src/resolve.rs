@@ -86,8 +86,12 @@ fn resolve_as(house: &House, mut call: Box<Call>, names: Names) -> Result<Target
 /// Whether what a request names is listed already. A request that cannot be read, or names what is not there, is not.
 pub(crate) fn finds(house: &House, call: &Call) -> bool {
     let snapshot = house.catalog.snapshot();
-    let place =
-        find::Place { snapshot: &snapshot, endpoint: &call.trail.endpoint, config: &call.state.config };
+    let place = find::Place {
+        snapshot: &snapshot,
+        endpoint: &call.trail.endpoint,
+        config: &call.state.config,
+        caller: &call.caller.verified.principal,
+    };
     let name = |key| call.params.as_ref().and_then(|params| params.text(key));
     match call.method.row().names {
         Names::Tool => name("name").is_some_and(|name| place.tool(&name).is_some()),
@@ -120,7 +124,9 @@ struct Found {
 fn look(house: &House, call: &mut Call, names: Names) -> Result<Found, Box<Refusal>> {
     let snapshot = house.catalog.snapshot();
     let (endpoint, state) = (call.trail.endpoint.clone(), Arc::clone(&call.state));
-    let place = find::Place { snapshot: &snapshot, endpoint: &endpoint, config: &state.config };
+    let caller = Arc::clone(&call.caller.verified.principal);
+    let place =
+        find::Place { snapshot: &snapshot, endpoint: &endpoint, config: &state.config, caller: &caller };
     let params = call.params.as_ref();
     let bad = |error: protocol::view::ViewError| Box::new(Refusal::params(error.to_string()));
     match names {

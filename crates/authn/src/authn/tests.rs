@@ -6,6 +6,7 @@ use model::FixedClock;
 use net::egress::Rule;
 use serde_json::{Value, json};
 
+mod bound;
 mod forged;
 mod idp;
 mod keys;
@@ -96,6 +97,7 @@ async fn a_good_token_says_who_calls() {
             groups: strings(&["a", "b"]),
             scopes: strings(&["mcp:call", "mcp:read"]),
             issuer: world.idp.issuer.as_str().into(),
+            registered: None,
         };
         assert_eq!(*verified.principal, expect);
         assert_eq!(verified.key, expect.key());

@@ -272,6 +272,7 @@ impl Explain {
             groups: list(&self.groups),
             scopes: list(&self.scopes),
             issuer: issuer.unwrap_or_else(|| "cli".to_owned()).into(),
+            registered: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
 use model::Principal;
-use net::listen::TlsFiles;
+use net::listen::{ClientCertificates, TlsFiles};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,6 +38,22 @@ pub(crate) struct TlsSection {
     cert_file: PathBuf,
     /// PEM file of the private key.
     key_file: PathBuf,
+    /// Certificates that clients may show: agents that sign in with one, and tokens bound to one (RFC 8705). A client
+    /// without one is served all the same.
+    client_certificates: Option<ClientCertificatesSection>,
+}
+
+/// Whose client certificates are accepted. All files are read again when they change.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ClientCertificatesSection {
+    /// PEM file of the certificate authorities.
+    ca_file: Option<PathBuf>,
+    /// PEM files of their lists of revoked certificates. With one there must be one of every authority in a chain, and
+    /// none past its next update.
+    crl_files: Vec<PathBuf>,
+    /// Whether self-signed certificates get through, for agents that are registered with their certificate.
+    self_signed: bool,
 }
 
 /// The person every caller of an anonymous listener is.
@@ -136,7 +152,9 @@ impl ListenSection {
             let (cert_file, key_file) = (base.join(tls.cert_file), base.join(tls.key_file));
             check.readable(&cert_file, &at.key("tls").key("cert_file"));
             check.readable(&key_file, &at.key("tls").key("key_file"));
-            TlsFiles { cert_file, key_file }
+            let here = at.key("tls").key("client_certificates");
+            let clients = tls.client_certificates.map(|section| section.check(base, &here, check));
+            TlsFiles { cert_file, key_file, clients }
         });
         for (index, host) in self.allowed_hosts.iter().enumerate() {
             if host.is_empty() || host.contains('/') {
@@ -174,6 +192,26 @@ impl ListenSection {
     }
 }
 
+impl ClientCertificatesSection {
+    fn check(self, base: &Path, at: &At, check: &mut Check) -> ClientCertificates {
+        if self.ca_file.is_none() && !self.self_signed {
+            check.fault(at, "no certificate would be accepted", "`ca_file`, or `self_signed: true`");
+        }
+        if self.ca_file.is_none() && !self.crl_files.is_empty() {
+            check.fault(&at.key("crl_files"), "lists of no authority", "`ca_file` beside them");
+        }
+        let ca_file = self.ca_file.map(|path| base.join(path));
+        let crl_files: Vec<PathBuf> = self.crl_files.iter().map(|path| base.join(path)).collect();
+        for (path, here) in ca_file.iter().map(|path| (path, at.key("ca_file"))) {
+            check.readable(path, &here);
+        }
+        for (index, path) in crl_files.iter().enumerate() {
+            check.readable(path, &at.key("crl_files").index(index));
+        }
+        ClientCertificates { ca_file, crl_files, self_signed: self.self_signed }
+    }
+}
+
 impl AnonymousSection {
     fn principal(self) -> Arc<Principal> {
         let list = |items: Vec<String>| {
@@ -190,6 +228,7 @@ impl AnonymousSection {
             groups: list(self.groups),
             scopes: list(self.scopes),
             issuer: "portunus:anonymous".into(),
+            registered: None,
         })
     }
 }

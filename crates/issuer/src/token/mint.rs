@@ -1,7 +1,7 @@
 //! Access tokens: JWTs of RFC 9068, signed with the key of the moment.
 
 use crate::{Issuer, secret_text};
-use model::Timestamp;
+use model::{Registered, Timestamp};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use vault::VaultError;
@@ -13,6 +13,10 @@ pub struct Subject {
     pub subject: String,
     /// `act.sub`: the agent that acts for the person (RFC 8693 §4.1).
     pub actor: Option<String>,
+    /// Who acted before that agent, the nearest first: nested in `act`.
+    pub actors_before: Vec<String>,
+    /// `agent_trust` and `agent_servers`: what the registry says of the agent.
+    pub registered: Option<Registered>,
     /// `agent_id`.
     pub agent: Option<String>,
     /// `client_id`.
@@ -84,7 +88,12 @@ pub fn mint(issuer: &Issuer, subject: &Subject) -> Result<Minted, MintError> {
         ("grant_id", subject.grant.as_ref().map(|id| json!(id))),
         ("sid", subject.session.as_ref().map(|id| json!(id))),
         ("auth_time", subject.auth_time.map(|moment| json!(moment.seconds()))),
-        ("act", subject.actor.as_ref().map(|actor| json!({ "sub": actor }))),
+        ("act", subject.actor.as_ref().map(|actor| chain(actor, &subject.actors_before))),
+        ("agent_trust", subject.registered.as_ref().map(|agent| json!(agent.trust))),
+        (
+            "agent_servers",
+            subject.registered.as_ref().and_then(|agent| agent.servers.as_ref()).map(|all| json!(all)),
+        ),
         ("agent_id", subject.agent.as_ref().map(|id| json!(id))),
         ("cnf", subject.confirmation.clone()),
     ] {
@@ -94,4 +103,31 @@ pub fn mint(issuer: &Issuer, subject: &Subject) -> Result<Minted, MintError> {
     }
     let signed = issuer.keys.sign("at+jwt", Value::Object(claims).to_string().as_bytes())?;
     Ok(Minted { token: signed.token, id, expires_in: expires.since(now) })
+}
+
+/// `act` with whoever acted before nested in it (RFC 8693 §4.1).
+fn chain(actor: &str, before: &[String]) -> Value {
+    let nested = before.iter().rev().fold(None, |inner: Option<Value>, actor| Some(link(actor, inner)));
+    link(actor, nested)
+}
+
+fn link(actor: &str, before: Option<Value>) -> Value {
+    match before {
+        Some(before) => json!({ "sub": actor, "act": before }),
+        None => json!({ "sub": actor }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_of_actors_is_nested_with_the_nearest_outside() {
+        assert_eq!(chain("a", &[]), json!({"sub": "a"}));
+        assert_eq!(
+            chain("a", &["b".into(), "c".into()]),
+            json!({"sub": "a", "act": {"sub": "b", "act": {"sub": "c"}}})
+        );
+    }
 }

@@ -385,6 +385,7 @@ async fn tls_is_believed_by_its_authority_and_name() {
     let files = crate::listen::TlsFiles {
         cert_file: folder.path().join("cert.pem"),
         key_file: folder.path().join("key.pem"),
+        clients: None,
     };
     std::fs::write(&files.cert_file, made.cert.pem()).unwrap();
     std::fs::write(&files.key_file, made.signing_key.serialize_pem()).unwrap();

@@ -1,6 +1,6 @@
 //! One connection: handshake, version, bounds, drain.
 
-use super::{Peer, Tls};
+use super::{Certificate, Peer, Tls};
 use crate::Body;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -9,9 +9,11 @@ use hyper::rt::{Sleep, Timer};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -44,14 +46,17 @@ pub(super) async fn serve<H, F>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let call = Call { handler, peer: Peer { address, tls: tls.is_some() } };
+    let mut call = Call { handler, peer: Peer { address, tls: tls.is_some(), certificate: None } };
     let opened = tokio::time::timeout(bounds.head_timeout, async {
         match tls {
             None => Ok(Opened::Plain(speaks_h2(&stream).await?, stream)),
             Some(tls) => {
+                // Before the certificate is looked at: a change in between is seen.
+                let changes = tls.trust_changes();
                 let stream = tls.accept(stream).await?;
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                Ok::<_, std::io::Error>(Opened::Tls(h2, Box::new(stream)))
+                let shown = Shown::of(&stream, tls, changes)?;
+                Ok::<_, std::io::Error>(Opened::Tls(h2, Box::new(stream), shown))
             }
         }
     });
@@ -62,7 +67,14 @@ pub(super) async fn serve<H, F>(
     };
     match opened {
         Ok(Ok(Opened::Plain(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
-        Ok(Ok(Opened::Tls(h2, stream))) => speak(h2, stream, bounds, call, drain).await,
+        Ok(Ok(Opened::Tls(h2, stream, None))) => speak(h2, stream, bounds, call, drain).await,
+        Ok(Ok(Opened::Tls(h2, stream, Some(shown)))) => {
+            call.peer.certificate = Some(Arc::clone(&shown.certificate));
+            tokio::select! {
+                () = speak(h2, stream, bounds, call, drain) => {}
+                () = shown.refused() => tracing::debug!("a client's certificate is no longer accepted"),
+            }
+        }
         Ok(Err(error)) => tracing::debug!(%error, "connection ended before its first request"),
         Err(_) => tracing::debug!("no first request in time"),
     }
@@ -70,7 +82,41 @@ pub(super) async fn serve<H, F>(
 
 enum Opened {
     Plain(bool, TcpStream),
-    Tls(bool, Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Tls(bool, Box<tokio_rustls::server::TlsStream<TcpStream>>, Option<Shown>),
+}
+
+/// A certificate that a client showed, for as long as it is accepted.
+struct Shown {
+    certificate: Arc<Certificate>,
+    chain: Vec<CertificateDer<'static>>,
+    tls: Tls,
+    changes: watch::Receiver<()>,
+}
+
+impl Shown {
+    fn of(
+        stream: &tokio_rustls::server::TlsStream<TcpStream>,
+        tls: Tls,
+        changes: Option<watch::Receiver<()>>,
+    ) -> std::io::Result<Option<Self>> {
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let (Some(certificate), Some(changes)) = (tls.judge(chain)?, changes) else { return Ok(None) };
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Ok(Some(Self { certificate: Arc::new(certificate), chain, tls, changes }))
+    }
+
+    /// Returns once the certificate is not what it was: revoked, or of an authority that is not ours any more. Its
+    /// connection ends then, with all that is under way on it.
+    async fn refused(mut self) {
+        loop {
+            // An error of the channel cannot be: this holds what tells. A timeout looks again, since time passes too.
+            let _ = tokio::time::timeout(LOOK_AGAIN, self.changes.changed()).await;
+            let now = self.tls.judge(&self.chain).ok().flatten();
+            if now.as_ref() != Some(&*self.certificate) {
+                return;
+            }
+        }
+    }
 }
 
 /// Whether a plain connection opens with the HTTP/2 preface (RFC 9113 §3.4, prior knowledge). Clients
@@ -185,12 +231,14 @@ where
     type Future = futures_util::future::Map<F, Infallibly>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        (self.handler)(request, self.peer).map(Ok as Infallibly)
+        (self.handler)(request, self.peer.clone()).map(Ok as Infallibly)
     }
 }
 
 /// HTTP/2 streams of one connection.
 const STREAMS_PER_CONNECTION: u32 = 256;
+/// How often the certificate of an open connection is looked at again, which may have expired since.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How often a silent HTTP/2 peer is asked whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// hyper accepts no smaller read buffer.

@@ -1,4 +1,7 @@
 use super::*;
+
+mod client_certificates;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -240,7 +243,8 @@ async fn a_drain_ends_at_its_deadline() {
 /// A certificate for `localhost`, its key, and the files they stand in.
 fn certificate(folder: &std::path::Path) -> (TlsFiles, rustls::pki_types::CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let files = TlsFiles { cert_file: folder.join("cert.pem"), key_file: folder.join("key.pem") };
+    let files =
+        TlsFiles { cert_file: folder.join("cert.pem"), key_file: folder.join("key.pem"), clients: None };
     std::fs::write(&files.cert_file, made.cert.pem()).unwrap();
     std::fs::write(&files.key_file, made.signing_key.serialize_pem()).unwrap();
     let der = rustls::pki_types::CertificateDer::from_pem_file(&files.cert_file).unwrap();

@@ -1,5 +1,6 @@
-//! The listener's certificate, replaced without dropping a connection.
+//! The listener's certificate, replaced without dropping a connection, and the clients', where they are asked for.
 
+use super::client_certificate::{Certificate, ClientCertificates, Trust};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -9,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// Where the certificate chain and its key are, both PEM.
@@ -18,6 +20,8 @@ pub struct TlsFiles {
     pub cert_file: PathBuf,
     /// The private key (PKCS#8, SEC1 or PKCS#1).
     pub key_file: PathBuf,
+    /// Whose certificates clients may show; `None`: they are not asked for one.
+    pub clients: Option<ClientCertificates>,
 }
 
 /// TLS for a listener: TLS 1.2 and 1.3, `h2` and `http/1.1` by ALPN. Cheap to clone; all clones share the
@@ -26,6 +30,7 @@ pub struct TlsFiles {
 pub struct Tls {
     acceptor: TlsAcceptor,
     shown: Arc<Shown>,
+    trust: Option<Arc<Trust>>,
     files: Arc<TlsFiles>,
 }
 
@@ -50,6 +55,14 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    /// The authorities of clients' certificates, or their lists, cannot be used.
+    #[error("cannot use the authorities in {path}: {reason}")]
+    Authorities {
+        /// The file of the authorities.
+        path: PathBuf,
+        /// What the verifier said.
+        reason: String,
+    },
 }
 
 impl Tls {
@@ -60,24 +73,43 @@ impl Tls {
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let shown = Arc::new(Shown(RwLock::new(Arc::new(read(&files)?))));
+        let trust = files.clients.clone().map(Trust::load).transpose()?.map(Arc::new);
         let key_error = |source| TlsError::Key { path: files.key_file.clone(), source };
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(key_error)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Shown>::clone(&shown));
+            .map_err(key_error)?;
+        let config = match &trust {
+            Some(trust) => config.with_client_cert_verifier(Arc::<Trust>::clone(trust)),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(Arc::<Shown>::clone(&shown));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown, files: Arc::new(files) })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown, trust, files: Arc::new(files) })
     }
 
-    /// Reads the files again; connections from now on see the new certificate.
+    /// Reads the files again; connections from now on see the new certificate, and those of clients that are no
+    /// longer accepted end. Each of the two is taken even if the other is refused.
     ///
     /// # Errors
-    /// [`TlsError`]; the certificate in use stays.
+    /// [`TlsError`]; what was refused leaves what was in use.
     pub fn reload(&self) -> Result<(), TlsError> {
+        let trusted = self.trust.as_ref().map_or(Ok(()), |trust| trust.reload());
         let fresh = Arc::new(read(&self.files)?);
         *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        trusted
+    }
+
+    /// What the client's chain is worth now: its certificate, nothing if it showed none, an error if it is refused.
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>]) -> std::io::Result<Option<Certificate>> {
+        match &self.trust {
+            Some(trust) => trust.judge(chain).map_err(std::io::Error::other),
+            None => Ok(None),
+        }
+    }
+
+    /// Told when what clients may show has changed.
+    pub(super) fn trust_changes(&self) -> Option<watch::Receiver<()>> {
+        self.trust.as_ref().map(|trust| trust.changes())
     }
 
     pub(super) async fn accept(

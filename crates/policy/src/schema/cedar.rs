@@ -42,6 +42,7 @@ pub(crate) fn schema_json(contexts: &[(String, Value)], actions: &[Declared<'_>]
                     "tenant": { "type": "String" },
                     "client": { "type": "String" },
                     "agent": { "type": "String", "required": false },
+                    "agent_trust": { "type": "String", "required": false },
                     "issuer": { "type": "String" },
                     "roles": strings(),
                     "groups": strings(),

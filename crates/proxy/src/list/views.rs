@@ -93,7 +93,8 @@ fn visible(wanted: &Wanted<'_>, rules: &Current, snapshot: &Snapshot, state: &St
         Endpoint::Shared | Endpoint::Toolset(_) => toolset.is_none_or(|set| set.touches(&view.name)),
     };
     let mut items = Vec::new();
-    for view in snapshot.servers.values().filter(served) {
+    let there = |view: &&Arc<ServerView>| wanted.principal.has_server(&view.name);
+    for view in snapshot.servers.values().filter(there).filter(served) {
         let (listed, each) = match wanted.method {
             Method::ToolsList => (&view.tools, true),
             Method::PromptsList => (&view.prompts, true),

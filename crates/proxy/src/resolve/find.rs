@@ -2,7 +2,7 @@
 
 use crate::catalog::{Item, Snapshot};
 use crate::config::{Config, Endpoint};
-use model::{Impact, ServerName};
+use model::{Impact, Principal, ServerName};
 use std::sync::Arc;
 
 /// Where a name is looked up.
@@ -10,43 +10,47 @@ pub(super) struct Place<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) endpoint: &'a Endpoint,
     pub(super) config: &'a Config,
+    /// Who looks. SECURITY: what a registered agent is not registered for is not there for it:
+    /// `an_agent_sees_the_servers_it_is_registered_for_and_no_others`.
+    pub(super) caller: &'a Principal,
 }
 
 impl Place<'_> {
     /// The tool of that name at this endpoint.
     pub(super) fn tool(&self, name: &str) -> Option<Arc<Item>> {
-        match self.endpoint {
-            Endpoint::Server(server) => self.snapshot.servers.get(server)?.tool(name).cloned(),
-            Endpoint::Shared => self.snapshot.shared_tool(name).cloned(),
-            Endpoint::Toolset(_) => {
-                self.snapshot.shared_tool(name).filter(|item| self.selects(item)).cloned()
-            }
-        }
+        let found = match self.endpoint {
+            Endpoint::Server(server) => self.snapshot.servers.get(server)?.tool(name),
+            Endpoint::Shared => self.snapshot.shared_tool(name),
+            Endpoint::Toolset(_) => self.snapshot.shared_tool(name).filter(|item| self.selects(item)),
+        };
+        found.filter(|item| self.caller.has_server(&item.server)).cloned()
     }
 
     /// The prompt of that name at this endpoint.
     pub(super) fn prompt(&self, name: &str) -> Option<Arc<Item>> {
-        match self.endpoint {
-            Endpoint::Server(server) => self.snapshot.servers.get(server)?.prompt(name).cloned(),
-            Endpoint::Shared => self.snapshot.shared_prompt(name).cloned(),
-            Endpoint::Toolset(_) => {
-                self.snapshot.shared_prompt(name).filter(|item| self.selects(item)).cloned()
-            }
-        }
+        let found = match self.endpoint {
+            Endpoint::Server(server) => self.snapshot.servers.get(server)?.prompt(name),
+            Endpoint::Shared => self.snapshot.shared_prompt(name),
+            Endpoint::Toolset(_) => self.snapshot.shared_prompt(name).filter(|item| self.selects(item)),
+        };
+        found.filter(|item| self.caller.has_server(&item.server)).cloned()
     }
 
     /// The server whose resource this is: the first, by name, that lists the URI; else the first with a template
     /// that fits; else the only server with resources.
     pub(super) fn resource(&self, uri: &str) -> Option<ServerName> {
         if let Endpoint::Server(server) = self.endpoint {
-            return self.snapshot.servers.contains_key(server).then(|| server.clone());
+            let there = self.snapshot.servers.contains_key(server) && self.caller.has_server(server);
+            return there.then(|| server.clone());
         }
         let toolset = match self.endpoint {
             Endpoint::Toolset(name) => Some(self.config.toolsets.get(name)?),
             Endpoint::Shared | Endpoint::Server(_) => None,
         };
         let mut views = self.snapshot.servers.values();
-        let served = |server: &ServerName| toolset.is_none_or(|set| set.touches(server));
+        let served = |server: &ServerName| {
+            self.caller.has_server(server) && toolset.is_none_or(|set| set.touches(server))
+        };
         let listed =
             views.find(|view| served(&view.name) && view.resources.iter().any(|item| &*item.name == uri));
         let fitting = || {
