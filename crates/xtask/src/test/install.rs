@@ -14,9 +14,11 @@ use crate::shell;
 type Package = (&'static str, &'static [&'static str], &'static str);
 
 /// What the tests need.
-const PACKAGES: [Package; 3] = [
+const PACKAGES: [Package; 4] = [
     ("git", &["--version"], "git"),
     ("npm", &["--version"], "npm"),
+    // The browser that presses the buttons of our pages.
+    ("chromium", &["--version"], "chromium"),
     // Debian ships the interpreter without what `python3 -m venv` needs.
     ("python3", &["-c", "import venv, ensurepip"], "python3-venv"),
 ];
