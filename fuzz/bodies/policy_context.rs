@@ -52,7 +52,7 @@ fn judge(revision: &Revision, arguments: &[u8]) -> Decision {
     let environment = Environment {
         now: Timestamp(0),
         ip: std::net::IpAddr::from([127, 0, 0, 1]),
-        plan: Plan { strategy: "none", account: None },
+        plan: Plan { strategy: "none", account: None, audience: None },
         conversation_source: "session",
         granted: &[],
     };

@@ -1,6 +1,6 @@
 //! The plan of a server: what kind of credential, whose account, and where its parts are kept.
 
-use crate::Reference;
+use crate::{Assertion, AttachError, Reference, attach};
 use http::HeaderName;
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct Plan {
     account: Arc<str>,
     parts: Parts,
+    assertion: Option<Arc<Assertion>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Strategy {
     Header,
     /// Variables in the environment of the child.
     Environment,
+    /// A token that says who calls, fresh for every request.
+    GatewayJwt,
 }
 
 impl Strategy {
@@ -39,6 +42,7 @@ impl Strategy {
             Self::None => "none",
             Self::Header => "header",
             Self::Environment => "environment",
+            Self::GatewayJwt => "gateway_jwt",
         }
     }
 }
@@ -52,6 +56,9 @@ pub enum PlanError {
     /// Not the name of a variable.
     #[error("{0:?} is not the name of an environment variable")]
     VariableName(String),
+    /// A child has no headers.
+    #[error("a child process gets no headers, so nothing can say who calls")]
+    NoHeaders,
     /// The same name twice.
     #[error("{0:?} is named twice")]
     Twice(String),
@@ -60,7 +67,7 @@ pub enum PlanError {
 impl Plan {
     /// No credential.
     pub fn none() -> Self {
-        Self { account: "".into(), parts: Parts::None }
+        Self { account: "".into(), parts: Parts::None, assertion: None }
     }
 
     /// Headers on every request. `account` says whose they are, for policy and record.
@@ -69,14 +76,12 @@ impl Plan {
     /// [`PlanError::ProtocolHeader`] or [`PlanError::Twice`].
     pub fn headers(account: &str, headers: Vec<(HeaderName, Reference)>) -> Result<Self, PlanError> {
         for (at, (name, _)) in headers.iter().enumerate() {
-            if PROTOCOL_HEADERS.contains(name) || name.as_str().starts_with("mcp-") {
-                return Err(PlanError::ProtocolHeader(name.clone()));
-            }
+            is_free(name)?;
             if headers.iter().take(at).any(|(other, _)| other == name) {
                 return Err(PlanError::Twice(name.to_string()));
             }
         }
-        Ok(Self { account: account.into(), parts: Parts::Headers(headers.into()) })
+        Ok(Self { account: account.into(), parts: Parts::Headers(headers.into()), assertion: None })
     }
 
     /// Variables in the child's environment. `account` says whose they are.
@@ -92,11 +97,51 @@ impl Plan {
                 return Err(PlanError::Twice(name.clone()));
             }
         }
-        Ok(Self { account: account.into(), parts: Parts::Environment(variables.into()) })
+        Ok(Self { account: account.into(), parts: Parts::Environment(variables.into()), assertion: None })
+    }
+
+    /// The same, saying who calls, in a header that carries nothing else. The account is then the caller's own.
+    ///
+    /// # Errors
+    /// [`PlanError::ProtocolHeader`]; [`PlanError::Twice`] if the header carries something else already;
+    /// [`PlanError::NoHeaders`] for children.
+    pub fn asserting(self, assertion: Assertion) -> Result<Self, PlanError> {
+        is_free(&assertion.header)?;
+        match &self.parts {
+            Parts::None => {}
+            Parts::Headers(headers) => {
+                if headers.iter().any(|(name, _)| *name == assertion.header) {
+                    return Err(PlanError::Twice(assertion.header.to_string()));
+                }
+            }
+            Parts::Environment(_) => return Err(PlanError::NoHeaders),
+        }
+        Ok(Self { account: "".into(), assertion: Some(Arc::new(assertion)), ..self })
+    }
+
+    /// Whether its secrets can be read now.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn read(&self) -> Result<(), AttachError> {
+        attach::secrets(self).map(drop)
+    }
+
+    /// What says who calls, if anything does.
+    pub fn assertion(&self) -> Option<&Arc<Assertion>> {
+        self.assertion.as_ref()
+    }
+
+    /// Whom its tokens are for, where it mints any.
+    pub fn audience(&self) -> Option<&str> {
+        self.assertion.as_deref().map(|assertion| &*assertion.audience)
     }
 
     /// The kind of credential.
     pub fn strategy(&self) -> Strategy {
+        if self.assertion.is_some() {
+            return Strategy::GatewayJwt;
+        }
         match self.parts {
             Parts::None => Strategy::None,
             Parts::Headers(_) => Strategy::Header,
@@ -104,7 +149,7 @@ impl Plan {
         }
     }
 
-    /// Whose account acts at the server; empty without a credential.
+    /// Whose account acts at the server; empty without a credential, and where the caller itself does.
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -114,6 +159,26 @@ impl Plan {
     }
 }
 
-/// Framing, routing and content headers.
-const PROTOCOL_HEADERS: [HeaderName; 9] =
-    [ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+fn is_free(name: &HeaderName) -> Result<(), PlanError> {
+    if PROTOCOL_HEADERS.contains(name) || name.as_str().starts_with("mcp-") {
+        return Err(PlanError::ProtocolHeader(name.clone()));
+    }
+    Ok(())
+}
+
+/// Framing, routing and content headers; those of traces and of resuming.
+const PROTOCOL_HEADERS: [HeaderName; 13] = [
+    ACCEPT,
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];

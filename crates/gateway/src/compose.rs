@@ -176,6 +176,7 @@ impl Gateway {
             audit::Failures::new(audit::FailuresConfig::default(), audit.clone(), Arc::clone(&clock));
         let failures = Arc::new(failures);
         let metrics = Arc::new(metrics::Metrics::new());
+        let minter = identity.as_ref().map(|identity| identity.minter(&public_url, &clock, &dice));
         let export = |settings| traces::start(settings, egress.clone(), Arc::clone(&dice), &metrics);
         let (traces, exporter) = settings.traces.as_ref().map(export).transpose()?.unzip();
 
@@ -202,6 +203,7 @@ impl Gateway {
             ended,
             authn: Arc::clone(&authn),
             rules: Arc::clone(&rules),
+            minter,
             audit: audit.clone(),
             failures: Arc::clone(&failures),
             egress,
@@ -406,16 +408,25 @@ pub(crate) async fn discover(settings: &Settings) -> Result<Vec<Shape>, Discover
         (Arc::new(SystemClock::default()), Arc::new(SystemDice));
     let upstreams = UpstreamSettings {
         limits: settings.limits.clone(),
-        clock,
+        clock: Arc::clone(&clock),
         dice: Arc::clone(&dice),
         egress: settings.egress.clone(),
         environment: crate::environment::of_children(),
+    };
+    let minter = if settings.mints() {
+        let public_url = settings.public_url(settings.listen.address);
+        let identity = Identity::open(settings, &clock, &dice).await;
+        let identity = identity.map_err(|error| DiscoverError(vec![error.to_string()]))?;
+        identity.map(|identity| identity.minter(&public_url, &clock, &dice))
+    } else {
+        None
     };
     let upstreams = Arc::new(Upstreams::new(upstreams, &settings.servers));
     let asking = CatalogSettings {
         limits: settings.limits.clone(),
         dice,
         refresh: settings.catalog_refresh,
+        minter,
         watch: Arc::new(Asking),
     };
     let catalog = Catalog::start(Arc::clone(&upstreams), &settings.servers, asking);
@@ -447,7 +458,7 @@ pub(crate) struct DiscoverError(Vec<String>);
 struct Asking;
 
 impl CatalogWatch for Asking {
-    fn permit(&self, _server: &ServerName) -> Result<(), Arc<str>> {
+    fn permit(&self, _server: &ServerName, _plan: &broker::Plan) -> Result<(), Arc<str>> {
         Ok(())
     }
 

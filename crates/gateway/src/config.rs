@@ -7,6 +7,7 @@ mod address;
 mod authorization_server;
 mod check;
 mod diagnose;
+mod downstream;
 mod egress;
 mod fault;
 mod file;

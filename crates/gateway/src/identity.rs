@@ -3,6 +3,7 @@
 
 use crate::config::Settings;
 use crate::health::{HealthCheck, Status};
+use broker::{Minter, Sign, SignError, Signed};
 use model::{Clock, Dice};
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +78,17 @@ impl Identity {
         }
     }
 
+    /// What signs the identity of callers for servers, as `issuer`.
+    pub(crate) fn minter(
+        self: &Arc<Self>,
+        issuer: &str,
+        clock: &Arc<dyn Clock>,
+        dice: &Arc<dyn Dice>,
+    ) -> Arc<Minter> {
+        let signer = Arc::new(Signer(Arc::clone(self)));
+        Arc::new(Minter::new(issuer, signer, Arc::clone(clock), Arc::clone(dice)))
+    }
+
     /// Whether the database answers. Without it nobody can sign in; tokens that were issued are still verified.
     pub(crate) fn health(&self) -> HealthCheck {
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,6 +98,18 @@ impl Identity {
             Some(reason) => {
                 HealthCheck::new("storage", Status::Degraded, json!({"kind": kind, "reason": reason}))
             }
+        }
+    }
+}
+
+/// Lends the broker the keys, and nothing but their signature.
+struct Signer(Arc<Identity>);
+
+impl Sign for Signer {
+    fn sign(&self, typ: &str, claims: &[u8]) -> Result<Signed, SignError> {
+        match self.0.keys.sign(typ, claims) {
+            Ok(signed) => Ok(Signed { kid: signed.kid, token: signed.token }),
+            Err(error) => Err(SignError(error.to_string())),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::leaf::{
     About, Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, Decision, Denial,
-    Downstream, Event, Intent, Latency, Leaf, Outcome, Status, Target, What,
+    Downstream, Event, Intent, Latency, Leaf, Outcome, Status, Target, Token, What,
 };
 use model::{CallId, Code, Digest, ErrorKind, Impact, Timestamp};
 use serde::de::{IntoDeserializer, value};
@@ -83,6 +83,8 @@ struct Wire<'a> {
     code: Option<Code>,
     reason: Option<Cow<'a, str>>,
     upstream: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    token: Option<Token<'a>>,
     #[serde(default)]
     findings: Vec<Cow<'a, str>>,
     answer_bytes: Option<u64>,
@@ -130,6 +132,7 @@ impl<'a> Wire<'a> {
             code: self.code,
             reason: self.reason,
             upstream: self.upstream,
+            token: self.token,
             findings: self.findings,
             answer_bytes: self.answer_bytes.ok_or(DecodeError::Missing("answer_bytes"))?,
             reply_bytes: self.reply_bytes.ok_or(DecodeError::Missing("reply_bytes"))?,

@@ -3,7 +3,7 @@
 
 use crate::leaf::{
     About, Arguments, AuthnFailures, Call, Conversation, Decision, Denial, Downstream, Event, Intent,
-    Latency, Leaf, Outcome, Target,
+    Latency, Leaf, Outcome, Target, Token,
 };
 use model::{CallId, Code, Digest, Timestamp};
 use std::borrow::Cow;
@@ -60,6 +60,11 @@ impl Pen<'_> {
         self.code(outcome.code);
         self.maybe(b",\"reason\":", outcome.reason.as_ref());
         self.maybe(b",\"upstream\":", outcome.upstream.as_ref());
+        if let Some(Token { kid, jti }) = &outcome.token {
+            self.text(b",\"token\":{\"kid\":", kid);
+            self.text(b",\"jti\":", jti);
+            self.raw(b"}");
+        }
         self.list(b",\"findings\":", &outcome.findings);
         self.raw(b",\"answer_bytes\":");
         self.number(outcome.answer_bytes);
@@ -123,9 +128,10 @@ impl Pen<'_> {
         if let Some(target) = &call.target {
             self.target(target);
         }
-        if let Some(Downstream { strategy, account }) = &call.downstream {
+        if let Some(Downstream { strategy, account, audience }) = &call.downstream {
             self.text(b",\"downstream\":{\"strategy\":", strategy);
             self.maybe(b",\"account\":", account.as_ref());
+            self.maybe(b",\"audience\":", audience.as_ref());
             self.raw(b"}");
         }
         if let Some(impact) = call.impact {

@@ -258,11 +258,23 @@ pub struct Target<'a> {
 /// The identity that acts at the server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Downstream<'a> {
-    /// How the credential is obtained: `none`, `header`, `environment`.
+    /// How the credential is obtained: `none`, `header`, `environment`, `gateway_jwt`.
     pub strategy: Cow<'a, str>,
     /// The account it stands for, as the operator names it.
     #[serde(default)]
     pub account: Option<Cow<'a, str>>,
+    /// Whom a token of ours is for.
+    #[serde(default)]
+    pub audience: Option<Cow<'a, str>>,
+}
+
+/// A token of ours that a call carried, by what names it: never the token.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Token<'a> {
+    /// The key that signed it.
+    pub kid: Cow<'a, str>,
+    /// Its `jti`.
+    pub jti: Cow<'a, str>,
 }
 
 /// The arguments of a call.
@@ -335,6 +347,8 @@ pub struct Outcome<'a> {
     pub reason: Option<Cow<'a, str>>,
     /// The id of the request upstream, as JSON text: `7` or `"a"`.
     pub upstream: Option<Cow<'a, str>>,
+    /// The token that went with it last, where it carries one of ours.
+    pub token: Option<Token<'a>>,
     /// What the guard found in the answer.
     pub findings: Vec<Cow<'a, str>>,
     /// Size of what the server answered, in bytes, over all messages.

@@ -14,5 +14,5 @@ pub use encode::{LEAF_BYTES, LIST_ITEMS, TEXT_BYTES, encode};
 pub use leaf::{
     About, Arguments, Attempt, AuthnFailure, AuthnFailures, Call, Caller, Conversation, ConversationSource,
     Decision, Denial, Downstream, Effect, Event, Intent, Json, Latency, Leaf, Named, Outcome, Status, Target,
-    What,
+    Token, What,
 };

@@ -148,8 +148,8 @@ codes! {
         "The MCP server did not answer within its deadline.",
         "The call may have taken effect: check before repeating it, or raise the server's `timeout`.";
     CREDENTIAL_UNAVAILABLE = 4004: "credential unavailable",
-        "The credential that the server needs could not be read from where the configuration says it is.",
-        "Check the references under the server's `http.headers` or `stdio.env`; the record names the one that failed. The call was not sent.";
+        "The credential that the server needs could not be read from where the configuration says it is, or the caller's identity could not be signed.",
+        "Check the references under the server's `http.headers` or `stdio.env`, or `portunus keys list` for one with `identity`; the record names what failed. The call was not sent.";
     RECORD_UNAVAILABLE = 5001: "record unavailable",
         "The call cannot be written to the record, so it is refused.",
         "Free disk space or mend the disk under `data_dir`; `/readyz` turns green by itself.";

@@ -139,6 +139,7 @@ impl Wanted {
         if self.plan {
             let mut plan = vec![("strategy", Value::from(environment.plan.strategy))];
             plan.extend(environment.plan.account.map(|account| ("account", Value::from(account))));
+            plan.extend(environment.plan.audience.map(|audience| ("audience", Value::from(audience))));
             root.push(("plan", record(plan)));
         }
         if self.conversation {

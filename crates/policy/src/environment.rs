@@ -22,10 +22,12 @@ pub struct Environment<'a> {
 /// The broker's plan, as far as policy sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// `none`, `header` or `environment`.
+    /// `none`, `header`, `environment` or `gateway_jwt`.
     pub strategy: &'a str,
     /// The downstream account, if the plan names one.
     pub account: Option<&'a str>,
+    /// Whom the tokens of ours are for, if the plan mints any.
+    pub audience: Option<&'a str>,
 }
 
 /// A time zone by its IANA name.

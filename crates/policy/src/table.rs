@@ -86,6 +86,8 @@ pub struct TableEnvironment {
     pub strategy: Option<String>,
     /// The downstream account.
     pub account: Option<String>,
+    /// Whom the tokens of ours are for.
+    pub audience: Option<String>,
     /// How the conversation was told apart.
     pub conversation: Option<String>,
     /// Obligations already met.
@@ -259,6 +261,7 @@ impl TableEnvironment {
             plan: Plan {
                 strategy: self.strategy.as_deref().unwrap_or("none"),
                 account: self.account.as_deref(),
+                audience: self.audience.as_deref(),
             },
             conversation_source: self.conversation.as_deref().unwrap_or("session"),
             granted,

@@ -77,7 +77,7 @@ pub(crate) fn moment() -> Environment<'static> {
     Environment {
         now: FRIDAY,
         ip: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)),
-        plan: Plan { strategy: "header", account: Some("bot") },
+        plan: Plan { strategy: "header", account: Some("bot"), audience: None },
         conversation_source: "session",
         granted: &[],
     }

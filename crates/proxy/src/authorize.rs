@@ -70,17 +70,21 @@ pub(crate) fn environment(trail: &Trail) -> Environment<'_> {
     Environment {
         now: trail.at,
         ip: trail.peer.ip(),
-        plan: trail.plan.as_deref().map_or(policy::Plan { strategy: "none", account: None }, |plan| {
-            policy::Plan {
-                strategy: plan.strategy().as_str(),
-                account: Some(plan.account()).filter(|account| !account.is_empty()),
-            }
-        }),
+        plan: plan(trail.plan.as_deref()),
         conversation_source: trail
             .conversation
             .as_ref()
             .map_or("inferred", |conversation| conversation.source.as_str()),
         granted: &[],
+    }
+}
+
+/// The downstream identity, as policy reads it.
+pub(crate) fn plan(plan: Option<&broker::Plan>) -> policy::Plan<'_> {
+    policy::Plan {
+        strategy: plan.map_or(broker::Strategy::None, broker::Plan::strategy).as_str(),
+        account: plan.map(broker::Plan::account).filter(|account| !account.is_empty()),
+        audience: plan.and_then(broker::Plan::audience),
     }
 }
 

@@ -31,17 +31,19 @@ pub struct CatalogSettings {
     pub dice: Arc<dyn Dice>,
     /// How long a view is served before its server is asked again; a quarter less at random.
     pub refresh: Duration,
+    /// Signs that `service` asks, for servers that trust us.
+    pub minter: Option<Arc<broker::Minter>>,
     /// Who permits discovery, and is told of it.
     pub watch: Arc<dyn CatalogWatch>,
 }
 
 /// Permits discovery and is told what it finds. Called by the keepers, off the request path.
 pub trait CatalogWatch: Send + Sync + 'static {
-    /// Whether the gateway's own identity may ask this server what it has (invariant 11).
+    /// Whether the gateway's own identity may ask this server what it has, by this plan (invariant 11).
     ///
     /// # Errors
     /// Why not, for operators.
-    fn permit(&self, server: &ServerName) -> Result<(), Arc<str>>;
+    fn permit(&self, server: &ServerName, plan: &broker::Plan) -> Result<(), Arc<str>>;
     /// A view is about to be served: policy must know its items first.
     fn listed(&self, view: &ServerView);
     /// A server has left the configuration.

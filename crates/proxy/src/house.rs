@@ -39,6 +39,8 @@ pub struct Parts {
     pub authn: Arc<Authn>,
     /// The policies in force.
     pub rules: Arc<Rules>,
+    /// Signs who calls, for servers that trust us; none where there are no signing keys.
+    pub minter: Option<Arc<broker::Minter>>,
     /// The record.
     pub audit: audit::Writer,
     /// The aggregate of failed authentications.
@@ -88,6 +90,7 @@ pub struct House {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) authn: Arc<Authn>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) minter: Option<Arc<broker::Minter>>,
     pub(crate) audit: audit::Writer,
     pub(crate) failures: Arc<audit::Failures>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -148,6 +151,7 @@ impl House {
             limits: limits.clone(),
             dice: Arc::clone(&parts.dice),
             refresh: parts.catalog_refresh,
+            minter: parts.minter.clone(),
             watch: Arc::new(watch),
         };
         let catalog = Arc::new(Catalog::start(Arc::clone(&upstreams), &parts.config.servers, settings));
@@ -158,6 +162,7 @@ impl House {
             sealer: parts.sealer,
             authn: parts.authn,
             rules: parts.rules,
+            minter: parts.minter,
             audit: parts.audit,
             failures: parts.failures,
             upstreams,

@@ -48,6 +48,8 @@ pub(crate) struct OpenCall {
     server: Option<model::ServerName>,
     /// What is told of this leg for tracing.
     leg: Option<Box<Leg>>,
+    /// Which token it carries, if it carries one of ours.
+    shown: Option<Arc<broker::Shown>>,
 }
 
 /// How a call ended, for its outcome.
@@ -85,6 +87,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         method: trail.asked(),
         server: trail.server.clone(),
         leg,
+        shown: None,
     };
     if !target.plain_read
         && let Err(reason) = wait(ticket, true).await
@@ -103,6 +106,11 @@ impl OpenCall {
     pub(crate) fn gone_on(mut self) -> Self {
         self.sent = true;
         self
+    }
+
+    /// The call carries a token of ours.
+    pub(crate) fn carries(&mut self, shown: Option<Arc<broker::Shown>>) {
+        self.shown = shown;
     }
 
     /// From here on the call may have taken effect.
@@ -185,7 +193,8 @@ impl OpenCall {
     }
 
     fn append(&self, ending: &Ending<'_>) -> Result<Ticket, AppendError> {
-        let outcome = leaf::outcome(self.call, ending, self.latency);
+        let carried = self.shown.as_ref().and_then(|shown| shown.last());
+        let outcome = leaf::outcome(self.call, ending, self.latency, carried.as_ref());
         self.house.audit.append(self.house.clock.now(), &Leaf::Outcome(outcome))
     }
 
@@ -255,7 +264,7 @@ pub(crate) async fn local(
         reply_bytes,
     };
     let latency = trail.latency(house);
-    let outcome = Leaf::Outcome(leaf::outcome(trail.call, &ending, latency));
+    let outcome = Leaf::Outcome(leaf::outcome(trail.call, &ending, latency, None));
     let written = match queued.and_then(|_| house.audit.append(house.clock.now(), &outcome)) {
         Ok(ticket) => wait(ticket, false).await,
         Err(error) => Err(error.to_string()),

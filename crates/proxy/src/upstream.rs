@@ -181,6 +181,23 @@ impl Outbound {
         declared.map_or_else(Raw::empty_object, |declared| capability::client(declared).0)
     }
 
+    /// Puts the credential on the call's own request, whose method the server reads as `method`.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; nothing may be sent then.
+    fn authorize(&self, method: Option<Method>, headers: &mut HeaderMap) -> Result<(), UpstreamError> {
+        self.credential.apply(method.map(Method::name), headers).map_err(UpstreamError::credential)
+    }
+
+    /// The same for what the gateway asks beside the call, for the same caller.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; nothing may be sent then.
+    fn beside(&self, method: Option<Method>, headers: &mut HeaderMap) -> Result<(), UpstreamError> {
+        let aside = self.credential.aside();
+        aside.apply(method.map(Method::name), headers).map_err(UpstreamError::credential)
+    }
+
     /// A request of the gateway's own on the way of this call: for the same caller, of another method, with nothing that
     /// belongs to the call alone.
     fn in_its_place(self, version: Version, method: Method, params: &serde_json::Value) -> Self {

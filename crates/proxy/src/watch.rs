@@ -1,11 +1,12 @@
 //! What happens when the catalog changes: the shipped policy permits the gateway to ask, the policies in force
 //! learn of new definitions before anyone is shown them, and the record is told.
 
+use crate::authorize;
 use crate::catalog::{CatalogEvent, CatalogWatch, Kind, ServerView};
 use crate::rules::Rules;
 use ledger::{Event, Leaf, What};
 use model::{Clock, Principal, ServerName};
-use policy::{ActionName, Decision, Environment, Plan};
+use policy::{ActionName, Decision, Environment};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub(crate) struct Watch {
 
 impl CatalogWatch for Watch {
     /// The gateway's own calls are judged like anyone's, as principal `service` (design §3.11).
-    fn permit(&self, server: &ServerName) -> Result<(), Arc<str>> {
+    fn permit(&self, server: &ServerName, plan: &broker::Plan) -> Result<(), Arc<str>> {
         let rules = self.rules.current();
         let service = Principal::service();
         let subject = rules.subject(service.key(), &service);
@@ -29,7 +30,7 @@ impl CatalogWatch for Watch {
         let environment = Environment {
             now: self.clock.now(),
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            plan: Plan { strategy: "none", account: None },
+            plan: authorize::plan(Some(plan)),
             conversation_source: "inferred",
             granted: &[],
         };

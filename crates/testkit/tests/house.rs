@@ -18,6 +18,7 @@ mod house {
     mod bridging;
     mod canary;
     mod children;
+    mod downstream;
     mod fail_closed;
     mod following;
     mod full_disk;

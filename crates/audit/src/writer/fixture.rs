@@ -168,6 +168,7 @@ pub(crate) fn outcome(number: u64) -> Leaf<'static> {
         code: None,
         reason: None,
         upstream: Some("1".into()),
+        token: None,
         findings: Vec::new(),
         answer_bytes: 10,
         reply_bytes: 10,

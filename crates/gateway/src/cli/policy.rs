@@ -241,6 +241,7 @@ fn judge(explain: &Explain, loaded: &Loaded, server: &ServerName, action: &Actio
         plan: Plan {
             strategy: plan.as_deref().map_or(broker::Strategy::None, broker::Plan::strategy).as_str(),
             account: plan.as_deref().map(broker::Plan::account).filter(|account| !account.is_empty()),
+            audience: plan.as_deref().and_then(broker::Plan::audience),
         },
         conversation_source: "inferred",
         granted: &granted,

@@ -2,6 +2,7 @@
 
 use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
+use super::downstream::IdentitySection;
 use super::units::Span;
 use broker::{AttachError, Plan, Reference};
 use model::{Impact, Limits, ServerName};
@@ -25,6 +26,8 @@ pub(crate) struct ServerSection {
     timeout: Option<Span>,
     /// Whose account its credential is, for policies and the record. Default: the server's name.
     account: Option<String>,
+    /// Tells a server that trusts the gateway who calls, by a token that is fresh for every request. For servers over HTTP.
+    identity: Option<IdentitySection>,
     /// What the server's tools can do to the world.
     #[serde(default)]
     impact: ImpactSection,
@@ -163,9 +166,13 @@ impl ServerSection {
                 return None;
             }
         };
+        let plan = match self.identity {
+            Some(section) => section.check(plan, &transport, &at.key("identity"), check)?,
+            None => plan,
+        };
         // A missing secret is found now and not by the first caller.
-        match broker::attach(&plan) {
-            Ok(_) => {}
+        match plan.read() {
+            Ok(()) => {}
             Err(error @ AttachError::Reference(_)) => {
                 check.absent(at, error.to_string(), "a secret that can be read");
             }

@@ -4,7 +4,9 @@ use super::check::{At, Check};
 use super::file::File;
 use super::server::Surroundings;
 use super::storage::StorageSection;
-use super::{AuthorizationServer, Listen, Log, NAME_ACCEPTS, Record, Traces, issuer, server, toolset};
+use super::{
+    AuthorizationServer, Listen, Log, NAME_ACCEPTS, Record, Traces, downstream, issuer, server, toolset,
+};
 use model::{Limits, ServerName, ToolsetName};
 use proxy::{ServerConfig, Toolset};
 use std::collections::BTreeMap;
@@ -78,6 +80,11 @@ impl Settings {
         self.listen.public_url.clone().unwrap_or_else(|| format!("{scheme}://{bound}"))
     }
 
+    /// Whether any server is told who calls.
+    pub fn mints(&self) -> bool {
+        self.servers.values().any(|server| server.plan.assertion().is_some())
+    }
+
     /// What the data plane is told, under the given public URL.
     pub fn data_plane(&self, public_url: &str) -> proxy::Config {
         proxy::Config {
@@ -129,6 +136,7 @@ impl File {
         }
         let around = Surroundings { base, limits: &limits, egress: egress.as_ref() };
         let servers = servers(self.servers, &around, check);
+        downstream::check_audiences(&servers, listen.public_url.as_deref(), &at("servers"), check);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let toolsets = if check.is_broken(&at("servers")) {
             BTreeMap::new()
@@ -149,9 +157,10 @@ impl File {
         let authorization_server = self
             .authorization_server
             .map(|section| section.check(public_url, &around, &at("authorization_server"), check));
-        // People and grants are rows, so whoever signs people in has a database, told or not.
-        let storage =
-            self.storage.or_else(|| authorization_server.as_ref().map(|_| StorageSection::default()));
+        // People, grants and the keys that sign are rows, so whoever needs any of them has a database, told or not.
+        let needed = authorization_server.is_some()
+            || servers.values().any(|server| server.plan.assertion().is_some());
+        let storage = self.storage.or_else(|| needed.then(StorageSection::default));
         let storage = storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
         Some(Settings {
             listen,

@@ -62,7 +62,7 @@ impl TracesSection {
             })
             .ok()?;
         // A missing secret is found now and not by the first trace.
-        if let Err(error) = broker::attach(&plan) {
+        if let Err(error) = plan.read() {
             check.fault(&at.key("headers"), error.to_string(), "a secret that can be read");
         }
         Some(Traces { endpoint: endpoint?, plan, sample, service_name })

@@ -124,7 +124,7 @@ impl Collector {
         *request.uri_mut() = self.path.clone();
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        broker::attach(&self.plan)?.apply(headers);
+        broker::attach(&self.plan, None, None)?.apply(None, headers)?;
         let exchange = async {
             let answer = self.client.send(&self.destination, request).await?;
             let status = answer.status();

@@ -53,7 +53,11 @@ fn call() -> BoxedStrategy<Call<'static>> {
         (text(), select(ConversationSource::ALL)).prop_map(|(id, source)| Conversation { id, source });
     let target = (text(), of(select(Named::ALL)), of(text()), of(digest()))
         .prop_map(|(server, named, name, definition)| Target { server, named, name, definition });
-    let downstream = (text(), of(text())).prop_map(|(strategy, account)| Downstream { strategy, account });
+    let downstream = (text(), of(text()), of(text())).prop_map(|(strategy, account, audience)| Downstream {
+        strategy,
+        account,
+        audience,
+    });
     let impact = select(vec![
         Impact::Read,
         Impact::ReadSensitive,
@@ -122,12 +126,12 @@ fn leaf() -> BoxedStrategy<Leaf<'static>> {
     ];
     let outcome = (
         (call_id(), status, select(Attempt::ALL), of(code.clone()), of(text()), of(text())),
-        (texts(), any::<u64>(), any::<u64>(), latency()),
+        (texts(), any::<u64>(), any::<u64>(), latency(), of((text(), text()))),
     )
         .prop_map(
             |(
                 (call, status, attempt, code, reason, upstream),
-                (findings, answer_bytes, reply_bytes, latency),
+                (findings, answer_bytes, reply_bytes, latency, token),
             )| {
                 Leaf::Outcome(Outcome {
                     call,
@@ -136,6 +140,7 @@ fn leaf() -> BoxedStrategy<Leaf<'static>> {
                     code,
                     reason,
                     upstream,
+                    token: token.map(|(kid, jti)| Token { kid, jti }),
                     findings,
                     answer_bytes,
                     reply_bytes,
@@ -275,8 +280,11 @@ fn the_fullest_leaf_keeps_its_bound_and_drops_the_value_that_does_not_fit() {
         name: Some(worst.as_str().into()),
         definition: Some(Digest([1; 32])),
     });
-    call.downstream =
-        Some(Downstream { strategy: worst.as_str().into(), account: Some(worst.as_str().into()) });
+    call.downstream = Some(Downstream {
+        strategy: worst.as_str().into(),
+        account: Some(worst.as_str().into()),
+        audience: Some(worst.as_str().into()),
+    });
     call.trace = Some(worst.as_str().into());
     (intent.decision.rules, intent.decision.obligations) = (list(), list());
     let base = Leaf::Intent(intent.clone());

@@ -73,6 +73,7 @@ pub(crate) fn context_type(arguments: &Record) -> Value {
         "plan": { "type": "Record", "attributes": {
             "strategy": { "type": "String" },
             "account": { "type": "String", "required": false },
+            "audience": { "type": "String", "required": false },
         } },
         "conversation": { "type": "Record", "attributes": {
             "source": { "type": "String" },

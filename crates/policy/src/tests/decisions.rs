@@ -65,10 +65,16 @@ fn time_zone_network_plan_and_conversation_decide() {
         (Environment { ip: outside, ..moment() }, "forbidden: inside"),
         (Environment { ip: "::1".parse().unwrap(), ..moment() }, "forbidden: inside"),
         (
-            Environment { plan: Plan { strategy: "header", account: Some("root") }, ..moment() },
+            Environment {
+                plan: Plan { strategy: "header", account: Some("root"), audience: None },
+                ..moment()
+            },
             "forbidden: plan",
         ),
-        (Environment { plan: Plan { strategy: "none", account: None }, ..moment() }, "permit: office"),
+        (
+            Environment { plan: Plan { strategy: "none", account: None, audience: None }, ..moment() },
+            "permit: office",
+        ),
         (Environment { conversation_source: "inferred", ..moment() }, "forbidden: inferred"),
     ] {
         assert_eq!(

@@ -204,7 +204,7 @@ impl Moment {
         Environment {
             now: self.now,
             ip: self.ip,
-            plan: Plan { strategy: "header", account: self.account },
+            plan: Plan { strategy: "header", account: self.account, audience: None },
             conversation_source: self.source,
             granted: &self.granted,
         }

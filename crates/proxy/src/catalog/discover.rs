@@ -4,7 +4,7 @@ use super::Shared;
 use crate::config::ServerConfig;
 use crate::reply::cannot_ask;
 use crate::upstream::{Exchange, Inbound, Inbox, Outbound, Owner, Trace, UpstreamError};
-use model::Code;
+use model::{Code, Principal};
 use protocol::capability::{self, Offer, Stripped};
 use protocol::view::{Listen, Page};
 use protocol::{Edit, Members, Method, Outcome, Raw, Version, reply};
@@ -163,7 +163,12 @@ impl Asking<'_> {
     }
 
     fn outbound(&self, version: Version, method: Method) -> Result<Outbound, DiscoverError> {
-        let credential = broker::attach(&self.config.plan).map_err(|error| DiscoverError {
+        let mint = self.shared.settings.minter.as_ref().map(|minter| broker::Mint {
+            minter: Arc::clone(minter),
+            whose: broker::Whose { principal: Arc::new(Principal::service()), until: None, call: None },
+        });
+        let credential = broker::attach(&self.config.plan, Some(method.name()), mint);
+        let credential = credential.map_err(|error| DiscoverError {
             code: Code::CREDENTIAL_UNAVAILABLE,
             reason: error.to_string().into(),
         })?;

@@ -77,7 +77,7 @@ impl Keeper {
         let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&self.config));
         let asking = Asking { shared: &shared, config: &config, inbox, deadline };
         let asked = async {
-            match shared.settings.watch.permit(&config.name) {
+            match shared.settings.watch.permit(&config.name, &config.plan) {
                 Ok(()) => asking.discover().await,
                 Err(reason) => Err(DiscoverError { code: Code::DENIED, reason }),
             }

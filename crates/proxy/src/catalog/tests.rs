@@ -15,7 +15,7 @@ struct Watched {
 }
 
 impl CatalogWatch for Watched {
-    fn permit(&self, server: &ServerName) -> Result<(), Arc<str>> {
+    fn permit(&self, server: &ServerName, _plan: &broker::Plan) -> Result<(), Arc<str>> {
         if self.forbidden.as_ref() == Some(server) { Err("no policy permits it".into()) } else { Ok(()) }
     }
     fn listed(&self, view: &ServerView) {
@@ -39,6 +39,7 @@ fn start(limits: Limits, refresh: Duration, servers: &[Arc<ServerConfig>], watch
     let table = servers.iter().map(|config| (config.name.clone(), Arc::clone(config))).collect();
     let upstreams = Arc::new(Upstreams::new(settings(limits.clone()), &table));
     let settings = CatalogSettings {
+        minter: None,
         limits,
         dice: Arc::new(SeededDice::new(1)),
         refresh,

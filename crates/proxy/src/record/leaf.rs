@@ -5,7 +5,7 @@ use crate::session::conversation::Source;
 use crate::trail::Trail;
 use ledger::{
     Arguments, Call, Caller, Conversation, ConversationSource, Decision, Denial, Downstream, Effect, Intent,
-    Latency, Named, Outcome, Target,
+    Latency, Named, Outcome, Target, Token,
 };
 use model::{CallId, Code, ErrorKind};
 use protocol::Raw;
@@ -36,7 +36,12 @@ pub(super) fn denial<'a>(
 }
 
 /// The outcome of a call.
-pub(super) fn outcome<'a>(call: CallId, ending: &Ending<'a>, latency: Latency) -> Outcome<'a> {
+pub(super) fn outcome<'a>(
+    call: CallId,
+    ending: &Ending<'a>,
+    latency: Latency,
+    carried: Option<&'a broker::Carried>,
+) -> Outcome<'a> {
     Outcome {
         call,
         status: ending.status,
@@ -44,6 +49,7 @@ pub(super) fn outcome<'a>(call: CallId, ending: &Ending<'a>, latency: Latency) -
         code: ending.code,
         reason: ending.reason.map(Cow::Borrowed),
         upstream: ending.upstream.map(Cow::Borrowed),
+        token: carried.map(|token| Token { kid: Cow::Borrowed(&token.kid), jti: Cow::Borrowed(&token.jti) }),
         findings: ending.findings.iter().map(|finding| Cow::Borrowed(finding.as_str())).collect(),
         answer_bytes: wide(ending.answer_bytes),
         reply_bytes: wide(ending.reply_bytes),
@@ -71,6 +77,7 @@ fn call(trail: &Trail) -> Option<Call<'_>> {
         downstream: trail.plan.as_deref().map(|plan| Downstream {
             strategy: Cow::Borrowed(plan.strategy().as_str()),
             account: Some(plan.account()).filter(|account| !account.is_empty()).map(Cow::Borrowed),
+            audience: plan.audience().map(Cow::Borrowed),
         }),
         impact: trail.impact,
         trace: trail.trace.as_deref().map(Cow::Borrowed),

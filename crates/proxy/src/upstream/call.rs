@@ -97,7 +97,7 @@ pub(super) async fn send(
     sent: &AtomicBool,
 ) -> Result<HttpCall, Refusal> {
     let headers = match &session {
-        Some(held) => session_headers(held, out),
+        Some(held) => session_headers(held, dialect, out)?,
         None => stateless_headers(dialect, out, tool_headers)?,
     };
     if let Some(held) = &session {
@@ -131,11 +131,11 @@ pub(super) async fn send(
     Ok(call)
 }
 
-fn session_headers(held: &Held, out: &Outbound) -> HeaderMap {
-    let mut headers = held.session.headers().clone();
-    out.credential.apply(&mut headers);
+fn session_headers(held: &Held, dialect: &Dialect, out: &Outbound) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = held.session.names().clone();
+    out.authorize(Some(dialect.method), &mut headers)?;
     out.trace.apply(&mut headers);
-    headers
+    Ok(headers)
 }
 
 /// The headers of a stateless POST, all from the judged body (2026-07-28, request metadata).
@@ -167,7 +167,7 @@ fn stateless_headers(
             UpstreamError::internal("the call's headers cannot be built from its body").because(error)
         })?);
     }
-    out.credential.apply(&mut headers);
+    out.authorize(Some(dialect.method), &mut headers)?;
     out.trace.apply(&mut headers);
     Ok(headers)
 }
@@ -331,13 +331,14 @@ impl HttpCall {
             (State::Stream(events), Some(held)) if events.last_id.is_some() && self.tries < RESUMES => {
                 self.tries += 1;
                 let pause = events.retry.map_or(RESUME_PAUSE, Duration::from_millis);
-                let mut headers = held.session.headers().clone();
-                headers.extend(events.last_id.clone().map(|id| (LAST_EVENT_ID, id)));
-                let door = Arc::clone(&self.door);
+                let session = Arc::clone(&held.session);
+                let last_id = events.last_id.clone();
                 // Kept, so that whoever waits for a message in turns does not begin anew each time.
                 let resuming = async move {
                     tokio::time::sleep(pause).await;
-                    door.get(headers).await
+                    let mut headers = session.headers(None)?;
+                    headers.extend(last_id.map(|id| (LAST_EVENT_ID, id)));
+                    session.door.get(headers).await
                 };
                 self.state = State::Broken(events, resuming.boxed());
                 Ok(())

@@ -51,7 +51,7 @@ async fn open(session: &Weak<Session>, last_id: Option<HeaderValue>) -> Option<O
     if session.is_lost() {
         return None;
     }
-    let mut headers = session.headers().clone();
+    let Ok(mut headers) = session.headers(None) else { return Some(None) };
     if let Some(id) = last_id {
         headers.insert(LAST_EVENT_ID, id);
     }

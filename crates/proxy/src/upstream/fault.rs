@@ -59,6 +59,12 @@ impl UpstreamError {
         Self::new(Sent::NotSent, ErrorKind::TooMuch, Code::BUSY, text)
     }
 
+    /// A credential could not be had. Not sent.
+    pub(super) fn credential(error: broker::AttachError) -> Self {
+        let text = "its credential is not available";
+        Self::new(Sent::NotSent, ErrorKind::Unavailable, Code::CREDENTIAL_UNAVAILABLE, text).because(error)
+    }
+
     /// The call needs a conversation across eras (design §6). Not sent.
     pub(super) fn unbridged(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Sent::NotSent, ErrorKind::Invalid, Code::ERA_UNBRIDGED, text)

@@ -16,7 +16,6 @@ use super::{Outbound, Shared, envelope};
 use crate::config::server::StdioServer;
 use bytes::Bytes;
 use http::HeaderMap;
-use protocol::meta::LogLevel;
 use protocol::{Bounds, Era, Members, Message, Method, Raw, Response, Version, frame};
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,11 +178,13 @@ pub(super) async fn begin(
     eras: &Eras,
 ) -> Result<Link, UpstreamError> {
     let mut headers = HeaderMap::new();
-    out.credential.apply(&mut headers);
+    out.beside(Some(Method::Initialize), &mut headers)?;
     let id = shared.fresh_id();
-    let answer = pipe.ask(id, initialize(id, out), headers.clone()).await?;
+    let answer = pipe.ask(id, initialize(id, out), headers).await?;
     let response = answer.await.map_err(|_| pipe.gone())?;
     let (version, document) = initialized(id, Message::Response(response), eras)?;
+    let mut headers = HeaderMap::new();
+    out.beside(None, &mut headers)?;
     pipe.tell(frame::notification(Method::Initialized.name(), None), headers).await?;
     eras.note(Era::Session, Known::Speaks);
     Ok(pipe.opened(version, document, shared))
@@ -225,11 +226,20 @@ impl Link {
     }
 
     /// Lets the server log as much as this call wants. A server that will not is not pressed.
-    pub(super) async fn log(self: &Arc<Self>, level: Option<LogLevel>, headers: &HeaderMap, shared: &Shared) {
-        if let Some((id, request)) = self.loudness.raise(level, || shared.fresh_id())
-            && let Ok(mut asked) = self.call(id, request, headers.clone()).await
+    pub(super) async fn log(self: &Arc<Self>, out: &Outbound, shared: &Shared) {
+        let mut headers = HeaderMap::new();
+        if let Some((id, request)) = self.loudness.raise(out.log_level, || shared.fresh_id())
+            && out.beside(Some(Method::LoggingSetLevel), &mut headers).is_ok()
+            && let Ok(mut asked) = self.call(id, request, headers).await
         {
             let _ = tokio::time::timeout(SILENCE, asked.next()).await;
+        }
+    }
+
+    /// A call of the same caller comes through.
+    pub(super) fn renew(&self, out: &Outbound) {
+        if let Way::Pair(pair) = &self.way {
+            pair.renew(out);
         }
     }
 

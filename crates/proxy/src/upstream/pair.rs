@@ -10,6 +10,8 @@ use super::link::{self, Link, Pipe};
 use super::route::{Calls, Step};
 use super::way::{Back, Way};
 use super::{Outbound, Shared};
+use arc_swap::ArcSwap;
+use broker::Credential;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use protocol::Era;
@@ -21,8 +23,8 @@ use tokio::task::AbortHandle;
 /// session.
 pub(super) struct Pair {
     door: Door,
-    /// The credential it was opened with.
-    headers: HeaderMap,
+    /// What carries what belongs to no call.
+    credential: ArcSwap<Credential>,
     errands: Errands,
     reader: AbortHandle,
 }
@@ -38,9 +40,9 @@ pub(super) async fn open(
     eras: &Eras,
 ) -> Result<Link, UpstreamError> {
     let mut headers = HeaderMap::with_capacity(8);
-    out.credential.apply(&mut headers);
+    out.beside(None, &mut headers)?;
     let no_stream = || UpstreamError::unreachable("it offers no event stream that names an endpoint");
-    let mut events = match tokio::time::timeout(PATIENCE, door.get(headers.clone())).await {
+    let mut events = match tokio::time::timeout(PATIENCE, door.get(headers)).await {
         Ok(Ok(Reply::Stream(_, events))) => events,
         Ok(Ok(Reply::Refused(status, _))) => return Err(refused(status)),
         Ok(Ok(Reply::Json(..) | Reply::Accepted)) | Err(_) => return Err(no_stream()),
@@ -52,7 +54,8 @@ pub(super) async fn open(
     let pair = Arc::new_cyclic(|pair| {
         let hearing = hear(*events, Arc::clone(&calls), Weak::clone(pair), endpoint.clone());
         let reader = tokio::spawn(hearing).abort_handle();
-        Pair { door: endpoint, headers, errands: shared.errands.clone(), reader }
+        let credential = ArcSwap::from_pointee(out.credential.aside());
+        Pair { door: endpoint, credential, errands: shared.errands.clone(), reader }
     });
     link::begin(Pipe { way: Way::Pair(pair), calls }, shared, out, eras).await
 }
@@ -78,8 +81,17 @@ async fn hear(mut events: Events, calls: Arc<Calls>, pair: Weak<Pair>, door: Doo
 
 impl Pair {
     /// The headers of what belongs to no call.
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.headers.clone()
+    fn headers(&self) -> Result<HeaderMap, UpstreamError> {
+        let mut headers = HeaderMap::with_capacity(8);
+        self.credential.load().apply(None, &mut headers).map_err(UpstreamError::credential)?;
+        Ok(headers)
+    }
+
+    /// A call of the same caller comes through: what belongs to no call goes on in the name of its caller.
+    pub(super) fn renew(&self, out: &Outbound) {
+        if out.credential.shown().is_some() {
+            self.credential.store(Arc::new(out.credential.aside()));
+        }
     }
 
     /// POSTs one message.
@@ -98,7 +110,12 @@ impl Pair {
     /// POSTs a message without waiting for it.
     pub(super) fn send_later(self: &Arc<Self>, message: Bytes) {
         let pair = Arc::clone(self);
-        self.errands.send(async move { drop(pair.post(pair.headers(), message).await) });
+        self.errands.send(async move {
+            match pair.headers() {
+                Ok(headers) => drop(pair.post(headers, message).await),
+                Err(error) => tracing::debug!(error = %error.detail(), "a message to a server is lost"),
+            }
+        });
     }
 }
 

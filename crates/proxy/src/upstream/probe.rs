@@ -72,7 +72,7 @@ async fn ask(
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(Version::V2026_07_28.as_str()));
     headers.insert(&MCP_METHOD, HeaderValue::from_static(method.name()));
-    out.credential.apply(&mut headers);
+    out.beside(Some(method), &mut headers)?;
     let message = match door.post(headers, body, false).await? {
         Reply::Json(_, bytes) => door.decode(bytes)?,
         Reply::Stream(_, mut events) => loop {

@@ -339,13 +339,13 @@ impl Server {
         own: bool,
         sent: &AtomicBool,
     ) -> Result<Turn, UpstreamError> {
-        let mut headers = HeaderMap::with_capacity(8);
-        out.credential.apply(&mut headers);
-        out.trace.apply(&mut headers);
         if link.version.era() == Era::Session && own {
-            link.log(out.log_level, &headers, &self.shared).await;
+            link.log(out, &self.shared).await;
         }
         let dialect = Dialect::new(&self.shared, out, link.version, link.server_info(), own)?;
+        let mut headers = HeaderMap::with_capacity(8);
+        out.authorize(Some(dialect.method), &mut headers)?;
+        out.trace.apply(&mut headers);
         let request = dialect.request(out);
         sent.store(true, Ordering::Relaxed);
         match link.call(dialect.id, request, headers).await {

@@ -12,6 +12,8 @@ use super::followers::Followers;
 use super::loudness::Loudness;
 use super::slots::Held;
 use super::{Outbound, Shared};
+use arc_swap::ArcSwap;
+use broker::Credential;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::ServerName;
@@ -27,8 +29,10 @@ use tokio::task::AbortHandle;
 /// The session. Dropping it tells the server that it has ended.
 pub(super) struct Session {
     pub(super) door: Arc<Door>,
-    /// The session id, protocol version and credential: on every request of the session.
-    headers: HeaderMap,
+    /// The session id and the protocol version: on every request of the session.
+    names: HeaderMap,
+    /// What requests carry that belong to no call.
+    credential: ArcSwap<Credential>,
     /// What was agreed (lifecycle, version negotiation).
     pub(super) version: Version,
     /// The result of `initialize`.
@@ -73,10 +77,10 @@ pub(super) async fn open(
     eras: &Eras,
 ) -> Result<Session, UpstreamError> {
     let mut headers = HeaderMap::with_capacity(8);
-    out.credential.apply(&mut headers);
+    out.beside(Some(Method::Initialize), &mut headers)?;
     let id = shared.fresh_id();
     let body = initialize(id, out);
-    let (reply_headers, message) = match door.post(headers.clone(), body, false).await? {
+    let (reply_headers, message) = match door.post(headers, body, false).await? {
         Reply::Json(reply, bytes) => (reply, door.decode(bytes)?),
         Reply::Stream(reply, mut events) => loop {
             let data = events.next().await?;
@@ -95,13 +99,15 @@ pub(super) async fn open(
         }
     };
     let (version, document) = initialized(id, message, eras)?;
+    let mut names = HeaderMap::with_capacity(8);
     if let Some(id) = session_id(&reply_headers)? {
-        headers.insert(&MCP_SESSION_ID, id);
+        names.insert(&MCP_SESSION_ID, id);
     }
-    headers.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+    names.insert(&MCP_PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
     let session = Session {
         door: Arc::clone(door),
-        headers,
+        names,
+        credential: ArcSwap::from_pointee(out.credential.aside()),
         version,
         loudness: Loudness::of(&document),
         document,
@@ -193,9 +199,27 @@ pub(super) fn refuses_era(status: StatusCode) -> bool {
 }
 
 impl Session {
-    /// The headers of every request of this session, the credential included.
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// What names this session: on every request of its, and no credential.
+    pub(super) fn names(&self) -> &HeaderMap {
+        &self.names
+    }
+
+    /// The headers of a request of this session that belongs to no call, a fresh credential included.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; nothing may be sent then.
+    pub(super) fn headers(&self, method: Option<Method>) -> Result<HeaderMap, UpstreamError> {
+        let mut headers = self.names.clone();
+        let applied = self.credential.load().apply(method.map(Method::name), &mut headers);
+        applied.map_err(UpstreamError::credential)?;
+        Ok(headers)
+    }
+
+    /// A call of the same caller comes through: what belongs to no call goes on in the name of its caller.
+    pub(super) fn renew(&self, out: &Outbound) {
+        if out.credential.shown().is_some() {
+            self.credential.store(Arc::new(out.credential.aside()));
+        }
     }
 
     /// The server's own `serverInfo`.
@@ -208,7 +232,7 @@ impl Session {
     /// # Errors
     /// [`UpstreamError`]
     pub(super) async fn post(&self, message: Bytes) -> Result<(), UpstreamError> {
-        match self.door.post(self.headers.clone(), message, false).await? {
+        match self.door.post(self.headers(None)?, message, false).await? {
             Reply::Accepted | Reply::Json(..) | Reply::Stream(..) => Ok(()),
             Reply::Refused(status, _) => Err(refused(status)),
         }
@@ -345,9 +369,15 @@ impl Drop for Session {
         if let Some(task) = ear.task.take() {
             task.abort();
         }
-        if self.headers.contains_key(&MCP_SESSION_ID) && !self.lost.load(Ordering::Relaxed) {
-            let (door, headers) = (Arc::clone(&self.door), std::mem::take(&mut self.headers));
-            self.errands.send(async move { door.delete(headers).await });
+        if self.names.contains_key(&MCP_SESSION_ID) && !self.lost.load(Ordering::Relaxed) {
+            let (door, mut headers) = (Arc::clone(&self.door), std::mem::take(&mut self.names));
+            let credential = self.credential.load_full();
+            self.errands.send(async move {
+                // Without a credential the server would not know who ends it; it forgets the session by itself.
+                if credential.apply_to_end(&mut headers).is_ok() {
+                    door.delete(headers).await;
+                }
+            });
         }
     }
 }

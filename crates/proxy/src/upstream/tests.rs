@@ -83,7 +83,7 @@ fn call(server: &str, version: Version) -> Outbound {
         progress: None,
         tool_headers: Arc::default(),
         unknown_headers: Vec::new(),
-        credential: broker::attach(&Plan::none()).unwrap(),
+        credential: broker::attach(&Plan::none(), None, None).unwrap(),
         trace: Trace::default(),
         deadline: Duration::from_secs(20),
         inbox: None,

@@ -91,6 +91,7 @@ impl Web {
         let held =
             self.sessions.hold(&slot, async || Box::pin(session::open(&self.door, shared, out, eras)).await);
         let session = held.await?;
+        session.renew(out);
         if let Some(inbox) = &out.inbox {
             session.listen(inbox);
         }
@@ -101,6 +102,7 @@ impl Web {
         let slot = place(&self.pairs, out)?;
         let held = self.pairs.hold(&slot, async || Box::pin(pair::open(&self.door, shared, out, eras)).await);
         let link = held.await?;
+        link.renew(out);
         if let Some(inbox) = &out.inbox {
             link.calls.listen(inbox);
         }

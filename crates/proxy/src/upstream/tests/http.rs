@@ -637,7 +637,7 @@ async fn the_credential_is_on_every_request_and_sensitive() {
     let (fake, upstreams) = one(older).await;
     let (inbox, _mail) = mpsc::channel(1);
     let mut out = call("s", MODERN);
-    (out.credential, out.inbox) = (broker::attach(&plan()).unwrap(), Some(inbox));
+    (out.credential, out.inbox) = (broker::attach(&plan(), None, None).unwrap(), Some(inbox));
     answer(&upstreams, out).await;
     fake.wait(|seen| seen.verb == "GET").await;
     upstreams.close(Duration::from_secs(5)).await;

@@ -356,7 +356,7 @@ async fn the_credential_is_on_the_stream_and_on_every_message_and_nothing_is_lef
     let plan = headers.as_mut().unwrap();
     let upstreams = server.upstreams();
     let mut out = call("s", OLDER);
-    out.credential = broker::attach(plan).unwrap();
+    out.credential = broker::attach(plan, None, None).unwrap();
     answer(&upstreams, out).await;
     let posts = server.posts();
     assert_eq!(posts.len(), 3);

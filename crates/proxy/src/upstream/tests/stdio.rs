@@ -87,7 +87,7 @@ async fn a_child_gets_declared_variables_and_no_shell() {
     let upstreams = upstreams(Limits::default(), &[Arc::new(config)]);
     let mut out = call("s", OLDER);
     let variable = vec![("SECRET".into(), broker::Reference::file(&path))];
-    out.credential = broker::attach(&Plan::environment("bot", variable).unwrap()).unwrap();
+    out.credential = broker::attach(&Plan::environment("bot", variable).unwrap(), None, None).unwrap();
     let text = answer(&upstreams, out).await;
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let names: Vec<_> = value["env"].as_str().unwrap().split_whitespace().collect();
