@@ -6,6 +6,7 @@ mod demo;
 mod exit;
 mod generate;
 mod import;
+mod keys;
 mod out;
 mod policy;
 mod run;
@@ -38,6 +39,9 @@ enum Command {
     /// Reads the record, also that of a running gateway.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Lists, rotates and revokes the keys that sign the gateway's tokens.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Prints the JSON schema of the configuration.
     Schema,
     /// A whole gateway on loopback with demo people, servers and policies, and a self-test.
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
+        Command::Keys(command) => keys::run(&command, &mut out),
         Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Generate(arguments) => generate::run(&arguments),

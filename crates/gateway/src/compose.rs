@@ -257,6 +257,7 @@ impl Gateway {
             }
         };
         let front = Arc::new(Front {
+            public_url: inside.public_url.clone(),
             house: Arc::clone(&inside.house),
             identity: inside.identity.clone(),
             issuer: inside.issuer.clone(),
@@ -280,7 +281,12 @@ impl Gateway {
         ];
         let kept = Arc::clone(&inside);
         tasks.push(tokio::spawn(async move { kept.authn.keep_fresh().await }));
-        tasks.extend(inside.identity.clone().map(|identity| tokio::spawn(identity.tend())));
+        tasks.extend(
+            inside
+                .identity
+                .clone()
+                .map(|identity| tokio::spawn(identity.tend(inside.audit.clone(), Arc::clone(&inside.clock)))),
+        );
         if watch {
             tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
         }

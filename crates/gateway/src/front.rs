@@ -1,6 +1,7 @@
 //! The front of the listener for clients: what is not the data plane's is answered here, by its path.
 
 use crate::identity::Identity;
+use crate::identity_page;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use issuer::Issuer;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 /// Everything that answers clients.
 pub(crate) struct Front {
+    /// Scheme, host and port of every endpoint.
+    pub(crate) public_url: String,
     /// The data plane.
     pub(crate) house: Arc<House>,
     /// Identities, if there is a database.
@@ -24,6 +27,7 @@ impl Front {
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         match (&self.identity, &self.issuer, request.uri().path()) {
             (Some(identity), _, JWKS) => key_set(identity, &request),
+            (Some(_), _, identity_page::PATH) => identity_page::answer(&self.public_url, request.method()),
             // Boxed: calls should not carry the room that these need.
             (_, Some(issuer), path) if issuer::answers(path) => Box::pin(issuer.answer(request, peer)).await,
             _ => self.house.handle(request, peer).await,

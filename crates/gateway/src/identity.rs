@@ -4,12 +4,13 @@
 use crate::config::Settings;
 use crate::health::{HealthCheck, Status};
 use broker::{Minter, Sign, SignError, Signed};
-use model::{Clock, Dice};
+use ledger::{About, Event, Leaf, What};
+use model::{Clock, Dice, Timestamp};
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use storage::{Db, StorageError};
-use vault::{KeyFileError, Keyring, Lifecycle, Root, SigningKeys, VaultError, key_files};
+use vault::{KeyFileError, KeyState, Keyring, Lifecycle, Root, SigningKeys, VaultError, key_files};
 
 /// The database and what stands on it.
 pub(crate) struct Identity {
@@ -65,10 +66,13 @@ impl Identity {
     }
 
     /// Looks after what needs it, forever.
-    pub(crate) async fn tend(self: Arc<Self>) {
+    pub(crate) async fn tend(self: Arc<Self>, audit: audit::Writer, clock: Arc<dyn Clock>) {
         loop {
             tokio::time::sleep(TEND).await;
             let tended = self.keys.tend().await;
+            for (kid, state) in self.keys.changes() {
+                record(&audit, clock.now(), &kid, state);
+            }
             let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Err(error), None) = (&tended, &*fault) {
                 // Once, and not every second for as long as it lasts; `/readyz` says so all the while.
@@ -99,6 +103,20 @@ impl Identity {
                 HealthCheck::new("storage", Status::Degraded, json!({"kind": kind, "reason": reason}))
             }
         }
+    }
+}
+
+/// A key that came into another state, whoever moved it, is on record wherever it counts.
+fn record(audit: &audit::Writer, now: Timestamp, kid: &str, state: KeyState) {
+    let what = if state == KeyState::Revoked { What::KeyRevoked } else { What::KeyRotated };
+    let event = Event {
+        by: Some("portunus".into()),
+        about: Some(About::new("key", kid)),
+        detail: Some(state.as_str().into()),
+        ..Event::of(what)
+    };
+    if audit.append(now, &Leaf::Event(event)).is_err() {
+        tracing::warn!(kid, state = state.as_str(), "an event could not be recorded");
     }
 }
 

@@ -13,6 +13,7 @@ mod compose;
 mod front;
 mod health;
 mod identity;
+mod identity_page;
 mod inside;
 mod keys;
 mod lifecycle;

@@ -10,7 +10,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{Clock, Timestamp};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use storage::{Db, StorageError, on, sqlx, transaction};
 
@@ -31,6 +32,17 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// The word in lists and on record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Removed => "removed",
+            Self::Revoked => "revoked",
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, VaultError> {
         Ok(match text {
             "next" => Self::Next,
@@ -102,6 +114,14 @@ pub struct SigningKeys {
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
     view: ArcSwap<View>,
+    known: Mutex<Known>,
+}
+
+/// The states of the keys, as the rows were read last, and what has changed since somebody asked.
+#[derive(Default)]
+struct Known {
+    states: HashMap<String, KeyState>,
+    changes: Vec<(String, KeyState)>,
 }
 
 /// The rows, made fit for use.
@@ -127,7 +147,8 @@ impl SigningKeys {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VaultError> {
         let view = View { active: None, published: Arc::default() };
-        let keys = Self { db, keyring, lifecycle, clock, view: ArcSwap::from_pointee(view) };
+        let (view, known) = (ArcSwap::from_pointee(view), Mutex::default());
+        let keys = Self { db, keyring, lifecycle, clock, view, known };
         keys.tend().await?;
         Ok(keys)
     }
@@ -168,12 +189,29 @@ impl SigningKeys {
     /// # Errors
     /// [`VaultError`]; what was in force stays in force.
     pub async fn tend(&self) -> Result<(), VaultError> {
-        let rows = self.list().await?;
+        let mut rows = self.list().await?;
         if self.advance(&rows).await? {
-            let rows = self.list().await?;
-            return self.read(&rows).await;
+            rows = self.list().await?;
         }
-        self.read(&rows).await
+        self.read(&rows).await?;
+        self.notice(&rows);
+        Ok(())
+    }
+
+    /// Which keys came into which state since this was asked last, whoever moved them; for the record.
+    pub fn changes(&self) -> Vec<(String, KeyState)> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut known.changes)
+    }
+
+    fn notice(&self, rows: &[SigningKeyRow]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = known.states.is_empty();
+        for row in rows {
+            if known.states.insert(row.kid.clone(), row.state) != Some(row.state) && !is_first {
+                known.changes.push((row.kid.clone(), row.state));
+            }
+        }
     }
 
     /// Every key there is or was, the newest first.

@@ -71,7 +71,11 @@ async fn a_revoked_key_is_gone_at_once_and_the_next_one_signs() {
         let clock = Arc::new(FixedClock::at(Timestamp(1_000_000)));
         let (one, other) = (keys(&test.db, &clock).await, keys(&test.again().await, &clock).await);
         let first = one.sign("at+jwt", b"{}").unwrap();
+        assert!(one.changes().is_empty(), "what was there at the start is no news");
         one.revoke(&first.kid).await.unwrap();
+        let came: Vec<KeyState> = one.changes().into_iter().map(|(_, state)| state).collect();
+        assert!(came.contains(&KeyState::Revoked) && came.contains(&KeyState::Active), "{came:?}");
+        assert!(one.changes().is_empty());
         assert!(!verifies(&one, &first));
         let second = one.sign("at+jwt", b"{}").unwrap();
         assert!(verifies(&one, &second) && first.kid != second.kid);
