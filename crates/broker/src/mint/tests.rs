@@ -69,6 +69,7 @@ fn whose() -> Whose {
         groups: vec!["g".into()],
         scopes: vec!["a".into(), "b".into()],
         issuer: "https://idp.test".into(),
+        registered: None,
     };
     let asked = Asked {
         id: CallId::new(Timestamp::from_seconds(NOW), &SeededDice::new(2)),
