@@ -1,8 +1,18 @@
 //! Who asks: clients that the operator wrote down, that are named by the URL of their own document, or that
 //! registered themselves.
 
+mod assertion;
+pub(crate) mod authentication;
+mod document;
+mod find;
+mod keys;
+mod metadata;
 mod redirect;
+pub(crate) mod registered;
 
+pub(crate) use document::Found;
+pub use find::{FindError, find};
+pub(crate) use redirect::is_registered;
 pub use redirect::{check_redirect_uri, is_loopback_redirect, is_private_use, shown_host};
 
 use model::Digest;
@@ -28,6 +38,8 @@ pub struct Client {
     pub secret: Option<Digest>,
     /// The most it may ask for; `None`: whatever the resource has.
     pub scopes: Option<Vec<String>>,
+    /// The resources about whose tokens it may ask (RFC 7662), besides its own tokens.
+    pub introspects: Vec<String>,
     /// Nobody is asked for consent.
     pub trusted: bool,
     /// Of everything it says of itself: consent was given to this and to nothing else.
@@ -83,5 +95,7 @@ pub fn is_configurable_id(id: &str) -> bool {
 /// What the metadata says of [`Method`].
 pub(crate) const METHODS: [&str; 4] =
     ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"];
+/// The same for endpoints where a client has to prove itself.
+pub(crate) const PROVEN: [&str; 3] = ["private_key_jwt", "client_secret_basic", "client_secret_post"];
 /// Algorithms of assertions.
 pub(crate) const ALGORITHMS: [&str; 3] = ["ES256", "RS256", "EdDSA"];

@@ -67,6 +67,8 @@ pub struct ConfiguredClient {
     pub secret: Option<Digest>,
     /// The most it may ask for; `None`: whatever the resource has.
     pub scopes: Option<Vec<String>>,
+    /// The resources about whose tokens it may ask (RFC 7662), besides its own tokens.
+    pub introspects: Vec<String>,
     /// Nobody is asked for consent: the operator gave it for everybody.
     pub trusted: bool,
 }

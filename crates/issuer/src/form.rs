@@ -1,5 +1,7 @@
 //! Forms and query strings as OAuth sends them: a parameter may come once (RFC 6749 §3.1 and §3.2).
 
+use crate::OauthError;
+use axum::http::{HeaderMap, header};
 use std::collections::BTreeMap;
 
 /// A parsed form. Parameters without a value are as if they had not been sent (RFC 6749 §3.1).
@@ -53,6 +55,19 @@ impl Form {
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
+}
+
+/// The form of a request's body.
+///
+/// # Errors
+/// `invalid_request` for another content type, and for what [`Form::parse`] refuses.
+pub(crate) fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Form, OauthError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(OauthError::invalid_request("the body is not application/x-www-form-urlencoded"));
+    }
+    Form::parse(body).map_err(|error| OauthError::invalid_request(error.to_string()))
 }
 
 /// The most parameters of one form.

@@ -1,6 +1,8 @@
 //! The room itself: what everything in it stands on.
 
-use crate::{Config, ResourceConfig, router};
+use crate::kept::Kept;
+use crate::rate::Rate;
+use crate::{Config, ResourceConfig, client, router};
 use arc_swap::ArcSwap;
 use model::{Clock, Dice, Sealer, Timestamp};
 use net::Body;
@@ -43,13 +45,38 @@ pub struct Issuer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dice: Arc<dyn Dice>,
     pub(crate) audit: audit::Writer,
+    /// Clients' documents.
+    pub(crate) documents: Kept<client::Found>,
+    /// Clients' keys.
+    pub(crate) key_sets: Kept<authn::jose::KeySet>,
+    /// Fetches for strangers at once.
+    pub(crate) fetches: tokio::sync::Semaphore,
+    /// Registrations.
+    pub(crate) registrations: Rate,
+    /// Requests that begin a sign-in.
+    pub(crate) beginnings: Rate,
 }
 
 impl Issuer {
     /// An authorization server over the parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit } = parts;
-        Self { config: ArcSwap::from_pointee(config), db, keyring, keys, sealer, egress, clock, dice, audit }
+        Self {
+            config: ArcSwap::from_pointee(config),
+            db,
+            keyring,
+            keys,
+            sealer,
+            egress,
+            clock,
+            dice,
+            audit,
+            documents: Kept::new(),
+            key_sets: Kept::new(),
+            fetches: tokio::sync::Semaphore::new(FETCHES),
+            registrations: Rate::default(),
+            beginnings: Rate::default(),
+        }
     }
 
     /// Puts another configuration in force. Rows stay as they are; what they say is held against the new one.
@@ -87,5 +114,7 @@ impl Issuer {
     }
 }
 
+/// The most fetches for strangers at once.
+const FETCHES: usize = 16;
 /// The largest answer of this room, in bytes.
 const ANSWER_BYTES: usize = 4 << 20;

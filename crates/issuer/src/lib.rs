@@ -14,12 +14,21 @@
 pub mod authorize;
 pub mod client;
 mod config;
+mod fetch;
 mod form;
+pub mod grant;
+mod introspect;
 mod issuer;
+mod kept;
 mod metadata;
 mod oauth_error;
+mod rate;
+mod record;
+mod replay;
+mod revoke;
 mod router;
 mod secret_text;
+mod tend;
 pub mod token;
 
 pub use config::{Config, ConfiguredClient, Documents, Registration, ResourceConfig};

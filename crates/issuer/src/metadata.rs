@@ -35,6 +35,8 @@ fn document(issuer: &Issuer) -> Value {
         "issuer": config.issuer,
         "authorization_endpoint": at("/oauth/authorize"),
         "token_endpoint": at("/oauth/token"),
+        "revocation_endpoint": at("/oauth/revoke"),
+        "introspection_endpoint": at("/oauth/introspect"),
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -42,13 +44,20 @@ fn document(issuer: &Issuer) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": client::METHODS,
         "token_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": client::METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": client::PROVEN,
+        "introspection_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": config.documents.is_some(),
     });
-    if let Some(members) = document.as_object_mut()
-        && !scopes.is_empty()
-    {
-        members.insert("scopes_supported".into(), json!(scopes));
+    if let Some(members) = document.as_object_mut() {
+        if !scopes.is_empty() {
+            members.insert("scopes_supported".into(), json!(scopes));
+        }
+        if config.registration.is_some() {
+            members.insert("registration_endpoint".into(), json!(at("/oauth/register")));
+        }
     }
     document
 }

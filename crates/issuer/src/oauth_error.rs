@@ -83,6 +83,13 @@ impl From<VaultError> for OauthError {
     }
 }
 
+impl From<crate::token::MintError> for OauthError {
+    fn from(error: crate::token::MintError) -> Self {
+        let crate::token::MintError::Vault(error) = error;
+        error.into()
+    }
+}
+
 impl IntoResponse for OauthError {
     fn into_response(self) -> Response {
         let body = Json(json!({"error": self.error, "error_description": self.description()}));

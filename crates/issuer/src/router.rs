@@ -1,6 +1,6 @@
 //! Paths and who answers them. Every part of the room adds its own routes here.
 
-use crate::{Issuer, authorize, metadata, token};
+use crate::{Issuer, authorize, client, introspect, metadata, revoke, token};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Response, header};
@@ -20,6 +20,9 @@ pub(crate) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(metadata::routes())
         .merge(authorize::routes())
         .merge(token::routes())
+        .merge(client::registered::routes())
+        .merge(revoke::routes())
+        .merge(introspect::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::map_response(guarded))
         .with_state(issuer)

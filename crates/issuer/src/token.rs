@@ -1,38 +1,67 @@
 //! `/oauth/token`: what proves a grant becomes tokens. One file for each kind of grant.
 
+mod code;
 mod mint;
+pub(crate) mod own;
+mod refresh;
+pub(crate) mod reply;
 
 pub use mint::{MintError, Minted, Subject, mint};
 
-use crate::{Form, FormError, Issuer, OauthError};
+use crate::client::Client;
+use crate::client::authentication::authenticate;
+use crate::{Form, Issuer, OauthError};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use model::Code;
+use reply::Issued;
 use std::sync::Arc;
 
-/// What the metadata says of [`dispatch`].
-pub(crate) const GRANT_TYPES: [&str; 0] = [];
+/// What [`dispatch`] knows, as the metadata says it.
+pub(crate) const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
 
 pub(crate) fn routes() -> Router<Arc<Issuer>> {
     Router::new().route("/oauth/token", axum::routing::post(answer))
 }
 
-async fn answer(State(issuer): State<Arc<Issuer>>, body: Bytes) -> Result<Response, OauthError> {
-    let form =
-        Form::parse(&body).map_err(|error: FormError| OauthError::invalid_request(error.to_string()))?;
-    dispatch(&issuer, &form).await
+async fn answer(
+    State(issuer): State<Arc<Issuer>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, OauthError> {
+    let form = crate::form::of_request(&headers, &body)?;
+    let grant_type =
+        form.get("grant_type").ok_or_else(|| OauthError::invalid_request("`grant_type` is missing"))?;
+    if !GRANT_TYPES.contains(&grant_type) {
+        let why = "this grant type is not offered; see `grant_types_supported` of the metadata";
+        return Err(OauthError::new("unsupported_grant_type", Code::OAUTH_REQUEST, why));
+    }
+    let client = authenticate(&issuer, &headers, &form).await;
+    let client = client.inspect_err(|error| reply::note_refusal(&issuer, None, error))?;
+    let answered = match dispatch(&issuer, grant_type, &client, &form).await {
+        Ok(issued) => issued.answer(&issuer, grant_type),
+        Err(error) => Err(error),
+    };
+    answered.inspect_err(|error| reply::note_refusal(&issuer, Some(&client), error))
 }
 
-/// Finds the grant by its type. Each is a file of this folder.
-async fn dispatch(_issuer: &Issuer, form: &Form) -> Result<Response, OauthError> {
-    match form.get("grant_type") {
-        None => Err(OauthError::invalid_request("`grant_type` is missing")),
-        Some(_) => Err(OauthError::new(
+/// Finds the grant by its type. The client is proven.
+async fn dispatch(
+    issuer: &Issuer,
+    grant_type: &str,
+    client: &Client,
+    form: &Form,
+) -> Result<Issued, OauthError> {
+    match grant_type {
+        "authorization_code" => code::redeem(issuer, client, form).await,
+        "refresh_token" => refresh::refresh(issuer, client, form).await,
+        _ => Err(OauthError::new(
             "unsupported_grant_type",
             Code::OAUTH_REQUEST,
-            "this grant type is not offered; see `grant_types_supported` of the metadata",
+            "this grant type is not offered",
         )),
     }
 }

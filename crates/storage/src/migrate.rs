@@ -51,6 +51,7 @@ pub(crate) const STEPS: &[Step] = steps![
     1000 "keys",
     2000 "revocations",
     3000 "authorize",
+    3010 "grants",
 ];
 
 #[cfg(test)]

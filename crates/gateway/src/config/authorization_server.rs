@@ -50,6 +50,9 @@ struct ClientSection {
     jwks_file: Option<PathBuf>,
     /// The most it may ask for. Default: whatever the endpoint has.
     scopes: Option<Vec<String>>,
+    /// The URLs of the endpoints about whose tokens it may ask at `/oauth/introspect`.
+    #[serde(default)]
+    introspects: Vec<String>,
     /// Whether nobody is asked for consent, because the operator gives it for everybody. A client on a loopback
     /// address is asked about all the same.
     #[serde(default)]
@@ -231,6 +234,7 @@ impl ClientSection {
             keys,
             secret,
             scopes: self.scopes,
+            introspects: self.introspects,
             trusted: self.trusted,
         })
     }

@@ -1,0 +1,98 @@
+//! From an id to a client.
+
+use super::{Client, Kind, document, registered};
+use crate::Issuer;
+use crate::kept::KeptError;
+use model::{Code, Digest};
+use std::sync::Arc;
+use storage::StorageError;
+
+/// No client.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// There is none of that id.
+    #[error("no client of that id is known here")]
+    Unknown,
+    /// Its document cannot be used.
+    #[error("the client's document cannot be used: {0}")]
+    Document(String),
+    /// It was taken out of use.
+    #[error("the client is revoked")]
+    Revoked,
+    /// The rows.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl FindError {
+    /// The stable code.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Unknown | Self::Revoked => Code::CLIENT_UNKNOWN,
+            Self::Document(_) => Code::CLIENT_DOCUMENT,
+            Self::Storage(_) => Code::ISSUING_UNAVAILABLE,
+        }
+    }
+}
+
+impl From<KeptError> for FindError {
+    fn from(error: KeptError) -> Self {
+        Self::Document(error.to_string())
+    }
+}
+
+/// The client of that id, as it is now. The form of the id says where it is known from; no two kinds share one.
+///
+/// # Errors
+/// [`FindError`].
+pub async fn find(issuer: &Issuer, id: &str) -> Result<Client, FindError> {
+    if id.len() > ID_BYTES {
+        return Err(FindError::Unknown);
+    }
+    let config = issuer.config();
+    let client = if let Some(known) = config.clients.get(id) {
+        Client {
+            id: id.into(),
+            kind: Kind::Configured,
+            name: known.name.clone(),
+            redirect_uris: known.redirect_uris.clone(),
+            method: known.method,
+            keys: known.keys.clone(),
+            secret: known.secret,
+            scopes: known.scopes.clone(),
+            introspects: known.introspects.clone(),
+            trusted: known.trusted,
+            // Consent is for what the person saw; the operator may mend the rest.
+            digest: Digest::of(id.as_bytes()),
+        }
+    } else if id.starts_with(registered::PREFIX) {
+        registered::open(issuer, id).ok_or(FindError::Unknown)?
+    } else if let (Some(documents), true) = (&config.documents, id.contains("://")) {
+        document::find(issuer, documents, id).await?
+    } else {
+        return Err(FindError::Unknown);
+    };
+    Ok(client)
+}
+
+impl Client {
+    /// A client with nothing but its id, kind and name.
+    pub(crate) fn named(id: &str, kind: Kind, name: String) -> Self {
+        Self {
+            id: Arc::from(id),
+            kind,
+            name,
+            redirect_uris: Vec::new(),
+            method: super::Method::None,
+            keys: super::Keys::None,
+            secret: None,
+            scopes: None,
+            introspects: Vec::new(),
+            trusted: false,
+            digest: Digest::of(id.as_bytes()),
+        }
+    }
+}
+
+/// The longest id, in bytes: that of a registration with several redirect URIs. `authn` takes no longer one.
+pub(crate) const ID_BYTES: usize = 1024;
