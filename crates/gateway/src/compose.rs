@@ -287,6 +287,7 @@ impl Gateway {
                 .clone()
                 .map(|identity| tokio::spawn(identity.tend(inside.audit.clone(), Arc::clone(&inside.clock)))),
         );
+        tasks.extend(inside.issuer.clone().map(|issuer| tokio::spawn(crate::identity::sweep(issuer))));
         if watch {
             tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
         }

@@ -106,6 +106,16 @@ impl Identity {
     }
 }
 
+/// Deletes rows that nobody will ask for any more, forever.
+pub(crate) async fn sweep(issuer: Arc<issuer::Issuer>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if let Err(error) = issuer.tend().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what has ended is not deleted");
+        }
+    }
+}
+
 /// A key that came into another state, whoever moved it, is on record wherever it counts.
 fn record(audit: &audit::Writer, now: Timestamp, kid: &str, state: KeyState) {
     let what = if state == KeyState::Revoked { What::KeyRevoked } else { What::KeyRotated };
@@ -132,5 +142,7 @@ impl Sign for Signer {
     }
 }
 
+/// How often rows that have ended are deleted.
+const SWEEP: Duration = Duration::from_secs(60);
 /// How often the rows are looked at.
 const TEND: Duration = Duration::from_secs(1);

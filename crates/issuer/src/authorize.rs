@@ -9,7 +9,6 @@ mod request;
 mod transaction;
 
 pub use finish::{Approval, Decision, FinishError, finish};
-pub(crate) use request::{resource, scopes};
 pub use transaction::{LIFE, Transaction, look};
 
 use crate::{Form, Issuer};
@@ -42,20 +41,26 @@ async fn begin(
     let kept = match request::read(&issuer, &query).await {
         Ok((_, transaction)) => transaction::keep(&issuer, &transaction).await,
         Err(Refusal::Page { code, detail }) => {
-            issuer.note_after(Event {
-                code: Some(code),
-                detail: Some(detail.as_str().into()),
-                ..Event::of(What::SignInRefused)
-            });
+            issuer.note_stranger(
+                peer.address.ip(),
+                Event {
+                    code: Some(code),
+                    detail: Some(detail.as_str().into()),
+                    ..Event::of(What::SignInRefused)
+                },
+            );
             return page(code, &detail);
         }
         Err(Refusal::Client(transaction, error)) => {
-            issuer.note_after(Event {
-                about: Some(About::new("client", crate::client::registered::short(&transaction.client))),
-                code: Some(error.code),
-                detail: Some(error.description.as_str().into()),
-                ..Event::of(What::SignInRefused)
-            });
+            issuer.note_stranger(
+                peer.address.ip(),
+                Event {
+                    about: Some(About::new("client", crate::client::registered::short(&transaction.client))),
+                    code: Some(error.code),
+                    detail: Some(error.description.as_str().into()),
+                    ..Event::of(What::SignInRefused)
+                },
+            );
             return Redirect::to(&finish::refused(&issuer, &transaction, &error)).into_response();
         }
         Err(Refusal::Unavailable) => return page(Code::ISSUING_UNAVAILABLE, "the database does not answer"),

@@ -4,9 +4,10 @@
 pub(crate) mod refresh;
 
 use crate::{Issuer, OauthError};
-use ledger::{About, Event, What};
+use authn::revocations::{CHANNEL, Kind, Revocation, Revoke as _};
 use model::Timestamp;
-use storage::{StorageError, on, sqlx};
+use std::time::Duration;
+use storage::{StorageError, on, sqlx, transaction};
 
 /// A grant.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -190,20 +191,24 @@ pub struct Why<'a> {
 /// [`StorageError`]; then it may or may not be revoked, and has to be tried again.
 pub async fn revoke(issuer: &Issuer, id: &str, why: Why<'_>) -> Result<bool, StorageError> {
     const REVOKE: &str = "UPDATE grants SET revoked_at = $1, revoked_why = $2
-        WHERE id = $3 AND revoked_at IS NULL RETURNING tenant";
+        WHERE id = $3 AND revoked_at IS NULL";
     let now = issuer.now();
-    let tenant: Option<String> = on!(issuer.db, pool => {
-        sqlx::query_scalar(REVOKE).bind(now.0).bind(why.reason).bind(id).fetch_optional(pool).await
-    })?;
-    let Some(tenant) = tenant else { return Ok(false) };
-    issuer.note_after(Event {
-        tenant: Some(tenant.into()),
-        by: Some(why.by.into()),
-        about: Some(About::new("grant", id)),
-        detail: Some(why.reason.into()),
-        ..Event::of(What::Revoked)
+    // Whoever checks a token learns it from here, and puts it on record.
+    let row = Revocation::new(Kind::Grant, id, why.by).because(why.reason).until(now.after(TOKENS));
+    let revoked: Result<bool, StorageError> = transaction!(issuer.db, tx => {
+        let revoke = sqlx::query(REVOKE).bind(now.0).bind(why.reason).bind(id);
+        let is_first = revoke.execute(&mut **tx).await?.rows_affected() == 1;
+        if is_first {
+            tx.revoke(&row, now).await?;
+        }
+        Ok(is_first)
     });
-    Ok(true)
+    let revoked = revoked?;
+    if revoked && let Err(error) = issuer.db.say(CHANNEL).await {
+        // A hint that is lost: the views look by themselves.
+        tracing::debug!(%error, "a revocation could not be announced");
+    }
+    Ok(revoked)
 }
 
 /// Revokes all grants of a list, such as a person's for one client when the consent is withdrawn; says how many.
@@ -239,5 +244,7 @@ impl Grant {
     }
 }
 
+/// When the last access token of a grant has expired, however long the operator lets them live.
+const TOKENS: Duration = Duration::from_secs(3700);
 /// Grants revoked at a time.
 const PAGE: i64 = 200;

@@ -8,7 +8,8 @@ use crate::{Issuer, OauthError};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use net::listen::Peer;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,11 +19,12 @@ pub(crate) fn routes() -> Router<Arc<Issuer>> {
 
 async fn answer(
     State(issuer): State<Arc<Issuer>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, OauthError> {
     let form = crate::form::of_request(&headers, &body)?;
-    let client = authenticate(&issuer, &headers, &form).await?;
+    let client = authenticate(&issuer, &headers, &form, &peer).await?;
     // SECURITY: whoever can be anybody could try tokens here until one is good
     // (test: `introspection_answers_only_those_whom_a_token_concerns`; RFC 7662 §2.1).
     if client.method == Method::None {
@@ -47,7 +49,7 @@ async fn of_access(issuer: &Issuer, client: &Client, token: &str) -> Result<Opti
     }
     if let Some(id) = text("grant_id") {
         let grant = grant::find(issuer, id).await?;
-        if !grant.is_some_and(|grant| grant.stands(issuer.now()).is_ok()) {
+        if grant.is_none_or(|grant| grant.stands(issuer.now()).is_err()) {
             return Ok(None);
         }
     }

@@ -55,6 +55,10 @@ pub struct Issuer {
     pub(crate) registrations: Rate,
     /// Requests that begin a sign-in.
     pub(crate) beginnings: Rate,
+    /// Clients that did not prove who they are.
+    pub(crate) failures: Rate,
+    /// Refusals of strangers on record.
+    pub(crate) complaints: Rate,
 }
 
 impl Issuer {
@@ -76,6 +80,8 @@ impl Issuer {
             fetches: tokio::sync::Semaphore::new(FETCHES),
             registrations: Rate::default(),
             beginnings: Rate::default(),
+            failures: Rate::default(),
+            complaints: Rate::default(),
         }
     }
 

@@ -9,11 +9,11 @@
 //!
 //! A value's way: [`client`] says who asks, [`authorize`] takes the request to a person and ends in a code,
 //! [`token`] turns what proves a grant into tokens, [`grant`] keeps what was granted.
-#![allow(dead_code, unreachable_pub, reason = "the room is being filled")]
 
 pub mod authorize;
 pub mod client;
 mod config;
+mod cors;
 mod fetch;
 mod form;
 pub mod grant;

@@ -16,12 +16,7 @@ pub(crate) fn routes() -> Router<Arc<Issuer>> {
 }
 
 async fn metadata(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse {
-    let headers = [
-        (header::CACHE_CONTROL, "public, max-age=300"),
-        // Clients in a browser read it too.
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ];
-    (headers, Json(document(&issuer)))
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document(&issuer)))
 }
 
 fn document(issuer: &Issuer) -> Value {

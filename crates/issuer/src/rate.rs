@@ -17,6 +17,13 @@ struct Minute {
 }
 
 impl Rate {
+    /// Whether `address` has had `most` in this minute.
+    pub(crate) fn is_spent(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {
+        let minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        minute.number == now.0.div_euclid(60_000)
+            && minute.by_address.get(&network(address)).is_some_and(|count| *count >= most)
+    }
+
     /// Counts one more from `address`; `false` when it has had `most` in this minute, or all together have had
     /// [`SHARES`] times as many.
     pub(crate) fn admits(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {

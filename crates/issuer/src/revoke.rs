@@ -4,10 +4,11 @@ use crate::client::authentication::authenticate;
 use crate::grant::{self, Why, refresh};
 use crate::token::own;
 use crate::{Issuer, OauthError};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Router};
+use net::listen::Peer;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -18,11 +19,12 @@ pub(crate) fn routes() -> Router<Arc<Issuer>> {
 /// Always 200 for a client that proved itself: it learns nothing of tokens that are not its own (RFC 7009 §2.2).
 async fn answer(
     State(issuer): State<Arc<Issuer>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, OauthError> {
     let form = crate::form::of_request(&headers, &body)?;
-    let client = authenticate(&issuer, &headers, &form).await?;
+    let client = authenticate(&issuer, &headers, &form, &peer).await?;
     let token = form.get("token").ok_or_else(|| OauthError::invalid_request("`token` is missing"))?;
     let why = Why { by: &client.id, reason: "its client gave it back" };
     if let Some(presented) = refresh::look(&issuer, token).await? {

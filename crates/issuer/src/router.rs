@@ -1,6 +1,6 @@
 //! Paths and who answers them. Every part of the room adds its own routes here.
 
-use crate::{Issuer, authorize, client, introspect, metadata, revoke, token};
+use crate::{Issuer, authorize, client, cors, introspect, metadata, revoke, token};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Response, header};
@@ -16,13 +16,17 @@ pub fn answers(path: &str) -> bool {
 
 /// Everything this room answers.
 pub(crate) fn router(issuer: Arc<Issuer>) -> Router {
-    Router::new()
+    // What clients ask themselves. Paths that look at cookies are not among these.
+    let clients = Router::new()
         .merge(metadata::routes())
-        .merge(authorize::routes())
         .merge(token::routes())
         .merge(client::registered::routes())
         .merge(revoke::routes())
         .merge(introspect::routes())
+        .layer(axum::middleware::from_fn(cors::open));
+    let people = Router::new().merge(authorize::routes());
+    clients
+        .merge(people)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::map_response(guarded))
         .with_state(issuer)

@@ -11,12 +11,13 @@ pub use mint::{MintError, Minted, Subject, mint};
 use crate::client::Client;
 use crate::client::authentication::authenticate;
 use crate::{Form, Issuer, OauthError};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::{Extension, Router};
 use model::Code;
+use net::listen::Peer;
 use reply::Issued;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Arc<Issuer>> {
 
 async fn answer(
     State(issuer): State<Arc<Issuer>>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, OauthError> {
@@ -39,13 +41,13 @@ async fn answer(
         let why = "this grant type is not offered; see `grant_types_supported` of the metadata";
         return Err(OauthError::new("unsupported_grant_type", Code::OAUTH_REQUEST, why));
     }
-    let client = authenticate(&issuer, &headers, &form).await;
-    let client = client.inspect_err(|error| reply::note_refusal(&issuer, None, error))?;
+    let client = authenticate(&issuer, &headers, &form, &peer).await;
+    let client = client.inspect_err(|error| reply::note_refusal(&issuer, &peer, None, error))?;
     let answered = match dispatch(&issuer, grant_type, &client, &form).await {
         Ok(issued) => issued.answer(&issuer, grant_type),
         Err(error) => Err(error),
     };
-    answered.inspect_err(|error| reply::note_refusal(&issuer, Some(&client), error))
+    answered.inspect_err(|error| reply::note_refusal(&issuer, &peer, Some(&client), error))
 }
 
 /// Finds the grant by its type. The client is proven.

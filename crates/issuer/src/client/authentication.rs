@@ -2,10 +2,11 @@
 
 use super::{Client, Kind, Method, assertion, find};
 use crate::{Form, Issuer, OauthError};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::Digest;
+use model::{Code, Digest};
+use net::listen::Peer;
 
 /// What a request shows as proof. One kind at a time (RFC 6749 §2.3).
 pub(crate) enum Proof {
@@ -25,7 +26,30 @@ pub(crate) async fn authenticate(
     issuer: &Issuer,
     headers: &HeaderMap,
     form: &Form,
+    peer: &Peer,
 ) -> Result<Client, OauthError> {
+    let (address, now) = (peer.address.ip(), issuer.now());
+    // SECURITY: secrets are not tried one after the other (test: `proofs_of_a_client_cannot_be_tried_for_ever`).
+    if issuer.failures.is_spent(address, FAILURES, now) {
+        return Err(OauthError {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            ..OauthError::new(
+                "temporarily_unavailable",
+                Code::CLIENT_LIMIT,
+                "too many failed proofs; wait a minute",
+            )
+        });
+    }
+    let proven = prove(issuer, headers, form).await;
+    if let Err(error) = &proven
+        && error.error == "invalid_client"
+    {
+        issuer.failures.admits(address, FAILURES, now);
+    }
+    proven
+}
+
+async fn prove(issuer: &Issuer, headers: &HeaderMap, form: &Form) -> Result<Client, OauthError> {
     let (id, proof) = read(headers, form)?;
     let client = match find(issuer, &id).await {
         Ok(client) => client,
@@ -116,5 +140,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
     Ok(Some((decode(id).ok_or_else(refuse)?, decode(secret).unwrap_or_default())))
 }
 
+/// The most failed proofs of one address in a minute.
+const FAILURES: u32 = 30;
 /// RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

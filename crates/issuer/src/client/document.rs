@@ -6,7 +6,6 @@ use crate::{Documents, Issuer};
 use model::Digest;
 use net::egress::Rule;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// The client that the document at `id` describes.
 pub(super) async fn find(issuer: &Issuer, documents: &Documents, id: &str) -> Result<Client, FindError> {

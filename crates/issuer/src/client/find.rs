@@ -94,5 +94,5 @@ impl Client {
     }
 }
 
-/// The longest id, in bytes: that of a registration with several redirect URIs. `authn` takes no longer one.
-pub(crate) const ID_BYTES: usize = 1024;
+/// The longest id, in bytes: neither tokens nor revocations hold a longer one.
+pub(crate) const ID_BYTES: usize = 512;

@@ -1,7 +1,7 @@
 //! Refresh tokens: rotated at each use. For a moment the old one yields the same successor again, for a client whose
 //! answer was lost; later it is proof that there are two holders, and the grant ends (OAuth 2.1 §4.3.1).
 
-use super::{Grant, Row};
+use super::Grant;
 use crate::{Issuer, OauthError, secret_text};
 use model::Timestamp;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use ledger::{About, Event, What};
+use net::listen::Peer;
 use serde_json::{Value, json};
 
 /// What a grant yields: whom the access token speaks of, and a refresh token if there is one.
@@ -80,11 +81,15 @@ impl Issued {
 }
 
 /// Puts on record that no token was issued.
-pub(super) fn note_refusal(issuer: &Issuer, client: Option<&Client>, error: &OauthError) {
-    issuer.note_after(Event {
-        about: client.map(|client| About::new("client", registered::short(&client.id))),
-        code: Some(error.code),
-        detail: Some(format!("{}: {}", error.error, error.description).into()),
-        ..Event::of(What::TokenRefused)
-    });
+pub(super) fn note_refusal(issuer: &Issuer, peer: &Peer, client: Option<&Client>, error: &OauthError) {
+    // A public client's id is no proof, so whoever names one is still a stranger.
+    issuer.note_stranger(
+        peer.address.ip(),
+        Event {
+            about: client.map(|client| About::new("client", registered::short(&client.id))),
+            code: Some(error.code),
+            detail: Some(format!("{}: {}", error.error, error.description).into()),
+            ..Event::of(What::TokenRefused)
+        },
+    );
 }
