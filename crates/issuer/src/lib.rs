@@ -36,3 +36,6 @@ pub use form::{Form, FormError};
 pub use issuer::{Issuer, Parts};
 pub use oauth_error::OauthError;
 pub use router::{BODY_BYTES, answers};
+
+#[cfg(test)]
+mod tests;

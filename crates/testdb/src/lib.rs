@@ -73,7 +73,10 @@ impl Empty {
             eprintln!("PORTUNUS_TEST_POSTGRES is not set: PostgreSQL is not tried");
             return None;
         };
-        let name = format!("t_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Process ids come again while databases of earlier runs are still there.
+        let moment = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let moment = moment.map_or(0, |since| since.as_micros());
+        let name = format!("t_{}_{}_{moment}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let main = sqlx::PgPool::connect(&format!("{url}/postgres")).await.expect("connect to PostgreSQL");
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::query(create).execute(&main).await.expect("create a database");
