@@ -1,9 +1,13 @@
 //! The room itself: from a request's headers to a verified caller.
 
 use crate::cache::{Cache, Entry};
+use crate::contract::{Claims, Contract, Form, Presented, Standing};
+use crate::groups::Directories;
 use crate::issuer::Issuer;
 use crate::jws::Jws;
+use crate::opaque::{Hold, Routes};
 use crate::revocations::list::{Facts, Revocations};
+use crate::shadow::{Told, Watch};
 use crate::{
     AuthnError, Config, ConfigError, IssuerConfig, KeySource, Rejection, Resource, TenantSource, bearer,
     claims,
@@ -13,8 +17,10 @@ use http::{HeaderMap, Uri};
 use model::{Clock, Digest, Principal, PrincipalKey, Timestamp};
 use net::egress::Client;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+mod long_way;
 
 /// A caller whose token was verified for one resource. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,14 +37,34 @@ pub struct Verified {
     pub bound_to: Option<Digest>,
     id: Option<Arc<str>>,
     issued_at: Option<Timestamp>,
+    judged: Option<Arc<Judged>>,
+}
+
+/// What a token was judged by, for whoever asks again whether it still stands.
+#[derive(Debug)]
+struct Judged {
+    version: i64,
+    resource: Resource,
+    /// An opaque token, which its issuer is asked about again.
+    opaque: Option<Arc<Hold>>,
 }
 
 /// Verifies tokens. Shared by all requests.
 pub struct Authn {
     state: ArcSwap<State>,
+    /// What the state is made from; held while it is made anew.
+    sources: Mutex<Sources>,
     revocations: Revocations,
+    told: Told,
+    watch: OnceLock<Arc<dyn Watch>>,
     egress: Client,
     clock: Arc<dyn Clock>,
+}
+
+/// What a [`State`] is made from.
+struct Sources {
+    config: Config,
+    standing: Arc<Standing>,
 }
 
 /// What one revision of the configuration made.
@@ -47,6 +73,11 @@ struct State {
     /// In the order of the configuration, for the metadata documents.
     names: Vec<String>,
     anonymous: Option<Verified>,
+    /// The stored contracts in force.
+    standing: Arc<Standing>,
+    /// Opaque tokens.
+    routes: Arc<Routes>,
+    directories: Arc<Directories>,
     cache: Cache,
 }
 
@@ -56,11 +87,37 @@ impl Authn {
     /// # Errors
     /// Every [`ConfigError`] there is.
     pub fn new(config: Config, egress: Client, clock: Arc<dyn Clock>) -> Result<Self, Vec<ConfigError>> {
-        let state = State::new(&config, None, &egress)?;
-        let revocations =
-            Revocations::open(config.revoked_tokens_file, config.revocation_max_age, clock.as_ref())
-                .map_err(|error| vec![ConfigError::Revoked(error.to_string())])?;
-        Ok(Self { state: ArcSwap::from_pointee(state), revocations, egress, clock })
+        let state = State::new(&config, None, &egress, &clock)?;
+        let file = config.revoked_tokens_file.clone();
+        let revocations = Revocations::open(file, config.revocation_max_age, clock.as_ref())
+            .map_err(|error| vec![ConfigError::Revoked(error.to_string())])?;
+        Ok(Self {
+            sources: Mutex::new(Sources { config, standing: Arc::clone(&state.standing) }),
+            state: ArcSwap::from_pointee(state),
+            revocations,
+            told: Told::default(),
+            watch: OnceLock::new(),
+            egress,
+            clock,
+        })
+    }
+
+    /// Tells `watch` from now on what happens here. Only the first one is told.
+    pub fn watched_by(&self, watch: Arc<dyn Watch>) {
+        drop(self.watch.set(watch));
+    }
+
+    /// Puts stored contracts in force. Remembered tokens are forgotten, so each is judged anew.
+    pub fn enforce(&self, standing: Standing) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = Arc::new(standing);
+        self.state.store(Arc::new(self.state.load().with(Arc::clone(&standing), &sources.config)));
+        sources.standing = standing;
+    }
+
+    /// The stored contracts in force.
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.state.load().standing)
     }
 
     /// Puts a new configuration in force: issuers that did not change keep their keys, remembered tokens
@@ -69,8 +126,10 @@ impl Authn {
     /// # Errors
     /// Every [`ConfigError`] there is; the old configuration stays in force.
     pub fn reload(&self, config: &Config) -> Result<(), Vec<ConfigError>> {
-        let state = State::new(config, Some(&self.state.load()), &self.egress)?;
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = State::new(config, Some(&self.state.load()), &self.egress, &self.clock)?;
         self.state.store(Arc::new(state));
+        sources.config = config.clone();
         Ok(())
     }
 
@@ -131,8 +190,9 @@ impl Authn {
     /// Whether a caller verified earlier would still be let in: for streams, which outlive their request.
     ///
     /// # Errors
-    /// [`AuthnError::Expired`], [`AuthnError::Revoked`], [`AuthnError::RevocationStale`], or
-    /// [`AuthnError::UnknownIssuer`] when the issuer is no longer configured.
+    /// [`AuthnError::Expired`], [`AuthnError::Revoked`], [`AuthnError::RevocationStale`],
+    /// [`AuthnError::UnknownIssuer`] when the issuer is no longer configured, [`AuthnError::RulesChanged`] when its
+    /// tokens are judged by another contract now, and of an opaque token what its issuer says of it since.
     pub fn recheck(&self, verified: &Verified) -> Result<(), AuthnError> {
         let now = self.clock.now();
         let state = self.state.load();
@@ -142,8 +202,14 @@ impl Authn {
         if now >= verified.expires_at {
             return Err(AuthnError::Expired);
         }
-        if !state.issuers.contains_key(verified.principal.issuer.as_ref()) {
-            return Err(AuthnError::UnknownIssuer);
+        let issuer =
+            state.issuers.get(verified.principal.issuer.as_ref()).ok_or(AuthnError::UnknownIssuer)?;
+        if let Some(judged) = &verified.judged {
+            let rules = state.standing.rules(&issuer.implicit, &judged.resource)?;
+            if rules.enforced.version() != judged.version {
+                return Err(AuthnError::RulesChanged);
+            }
+            judged.opaque.as_ref().map_or(Ok(()), |hold| hold.check(now))?;
         }
         let revoked = self.revocations.view(now)?.revokes(&verified.facts());
         if revoked { Err(AuthnError::Revoked) } else { Ok(()) }
@@ -154,11 +220,15 @@ impl Authn {
         self.state.load().names.clone()
     }
 
-    /// For each issuer how many of its keys are in force; zero means that its callers are turned away.
+    /// For each issuer that signs its tokens how many of its keys are in force; zero means that its callers are turned
+    /// away.
     pub fn keys_in_force(&self) -> Vec<(String, usize)> {
         let (state, now) = (self.state.load(), self.clock.now());
+        let signs = |name: &&String| {
+            state.issuers.get(*name).is_some_and(|issuer| issuer.config.keys != KeySource::None)
+        };
         let count = |name: &String| state.issuers.get(name).map_or(0, |issuer| issuer.key_count(now));
-        state.names.iter().map(|name| (name.clone(), count(name))).collect()
+        state.names.iter().filter(signs).map(|name| (name.clone(), count(name))).collect()
     }
 
     /// Looks after keys and the list of revoked tokens, forever: run it in a task of its own.
@@ -179,50 +249,6 @@ impl Authn {
         let (state, now) = (self.state.load(), self.clock.now());
         let due = state.issuers.values().filter(|issuer| issuer.is_due(now));
         due.map(|issuer| Arc::clone(issuer).refresh(self.egress.clone(), Arc::clone(&self.clock))).collect()
-    }
-
-    /// The long way: parse, find the key, verify, check, remember.
-    async fn verify(
-        &self,
-        token: &[u8],
-        digest: Digest,
-        resource: &Resource,
-    ) -> Result<Verified, AuthnError> {
-        bearer::well_formed(token)?;
-        let state = self.state.load_full();
-        let jws = Jws::parse(token)?;
-        let name =
-            jws.claims.get("iss").and_then(serde_json::Value::as_str).ok_or(AuthnError::BadClaim("iss"))?;
-        let issuer = state.issuers.get(name).ok_or(AuthnError::UnknownIssuer)?;
-        if !issuer.config.accepts_type(jws.token_type.as_deref()) {
-            return Err(AuthnError::WrongType);
-        }
-        let (keys_epoch, keys) = issuer.keys_with(jws.kid.as_deref(), &self.egress, &self.clock).await?;
-        let key = keys.find(jws.kid.as_deref()).ok_or(AuthnError::UnknownKey)?;
-        key.verify(&jws.algorithm, jws.signed, &jws.signature)?;
-        let now = self.clock.now();
-        let claims = claims::check(&jws.claims, &issuer.config, resource, now)?;
-        let verified = Verified {
-            key: claims.principal.key(),
-            principal: Arc::new(claims.principal),
-            expires_at: claims.expires_at,
-            token: digest,
-            bound_to: claims.bound_to,
-            id: claims.id,
-            issued_at: claims.issued_at,
-        };
-        let view = self.revocations.view(now)?;
-        if view.revokes(&verified.facts()) {
-            return Err(AuthnError::Revoked);
-        }
-        let entry = Entry {
-            verified: verified.clone(),
-            issuer: Arc::clone(issuer),
-            keys: keys_epoch,
-            revocations: view.epoch,
-        };
-        state.cache.remember(resource.digest(), entry);
-        Ok(verified)
     }
 }
 
@@ -247,18 +273,31 @@ fn has_scopes(verified: &Verified, resource: &Resource) -> Result<(), AuthnError
 }
 
 impl State {
-    fn new(config: &Config, before: Option<&Self>, egress: &Client) -> Result<Self, Vec<ConfigError>> {
+    fn new(
+        config: &Config,
+        before: Option<&Self>,
+        egress: &Client,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Vec<ConfigError>> {
         let mut faults = Vec::new();
         let mut issuers: HashMap<String, Arc<Issuer>> = HashMap::new();
         for issuer in &config.issuers {
             faults.extend(issuer.faults(egress));
+            let opaque = Routes::rule_of(&config.opaque, &issuer.issuer);
             let known = before.and_then(|before| before.issuers.get(&issuer.issuer));
-            let kept = known.filter(|known| known.config == *issuer).cloned();
-            let fresh = kept.unwrap_or_else(|| Arc::new(Issuer::new(issuer.clone())));
+            let kept = known.filter(|known| known.config == *issuer && known.opaque == opaque).cloned();
+            let fresh = kept.unwrap_or_else(|| Arc::new(Issuer::new(issuer.clone(), opaque)));
             if issuers.insert(issuer.issuer.clone(), fresh).is_some() {
                 faults.push(ConfigError::Twice(issuer.issuer.clone()));
             }
         }
+        let routes = Routes::new(&config.opaque, |issuer| issuers.contains_key(issuer), egress, clock);
+        let routes = routes.map_err(|found| faults.extend(found.into_iter().map(ConfigError::Opaque))).ok();
+        let directories = Directories::new(&config.group_directories, egress, clock).map_err(|found| {
+            let fault = |(name, reason)| ConfigError::Directory { name, reason };
+            faults.extend(found.into_iter().map(fault));
+        });
+        let directories = directories.ok();
         let anonymous = config.danger_anonymous.clone().map(anonymous);
         if anonymous
             .as_ref()
@@ -269,8 +308,28 @@ impl State {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let names = config.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
-        Ok(Self { issuers, names, anonymous, cache: Cache::new(config.cached_tokens) })
+        Ok(Self {
+            issuers,
+            names: config.issuers.iter().map(|issuer| issuer.issuer.clone()).collect(),
+            anonymous,
+            standing: before.map(|before| Arc::clone(&before.standing)).unwrap_or_default(),
+            routes: Arc::new(routes.unwrap_or_default()),
+            directories: Arc::new(directories.unwrap_or_default()),
+            cache: Cache::new(config.cached_tokens),
+        })
+    }
+
+    /// The same under other contracts, with nothing remembered.
+    fn with(&self, standing: Arc<Standing>, config: &Config) -> Self {
+        Self {
+            issuers: self.issuers.clone(),
+            names: self.names.clone(),
+            anonymous: self.anonymous.clone(),
+            standing,
+            routes: Arc::clone(&self.routes),
+            directories: Arc::clone(&self.directories),
+            cache: Cache::new(config.cached_tokens),
+        }
     }
 }
 
@@ -287,6 +346,7 @@ fn anonymous(mut principal: Principal) -> Verified {
         bound_to: None,
         id: None,
         issued_at: None,
+        judged: None,
     }
 }
 
@@ -295,7 +355,7 @@ impl IssuerConfig {
         let mut faults = Vec::new();
         let key_url = match &self.keys {
             KeySource::Own(_) => return Vec::new(),
-            KeySource::Discovery => None,
+            KeySource::Discovery | KeySource::None => None,
             KeySource::JwksUri(url) => Some(url),
         };
         for url in [Some(&self.issuer), key_url].into_iter().flatten() {
@@ -325,17 +385,6 @@ impl IssuerConfig {
             faults.push(ConfigError::Skew(self.issuer.clone()));
         }
         faults
-    }
-
-    /// `typ` without case and without `application/` (RFC 7515 §4.1.9); a token must have one.
-    fn accepts_type(&self, token_type: Option<&str>) -> bool {
-        let bare = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            text.strip_prefix("application/").map_or(text.clone(), str::to_owned)
-        };
-        token_type
-            .map(bare)
-            .is_some_and(|given| self.token_types.iter().any(|accepted| bare(accepted) == given))
     }
 }
 

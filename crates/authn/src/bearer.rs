@@ -68,7 +68,7 @@ fn is_token68(byte: u8) -> bool {
 
 const SCHEME: &[u8] = b"Bearer ";
 /// The longest token, in bytes. Real ones, with hundreds of groups, stay below 8 KiB.
-const TOKEN_BYTES: usize = 16 << 10;
+pub(crate) const TOKEN_BYTES: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {

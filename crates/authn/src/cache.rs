@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) verified: Verified,
-    pub(crate) issuer: Arc<Issuer>,
-    /// The epoch of the issuer's keys.
-    pub(crate) keys: u64,
+    /// The issuer whose keys verified it, and their epoch; none for an opaque token.
+    pub(crate) keys: Option<(Arc<Issuer>, u64)>,
+    /// Until when the verification is good, though the token may live longer.
+    pub(crate) until: Timestamp,
     /// The epoch of the revocation view.
     pub(crate) revocations: u64,
 }
@@ -23,10 +24,9 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether everything the verification stood on still stands.
     fn stands(&self, revocations: u64, now: Timestamp) -> bool {
-        now < self.verified.expires_at
+        now < self.until
             && self.revocations == revocations
-            && self.issuer.epoch() == self.keys
-            && self.issuer.is_fresh(now)
+            && self.keys.as_ref().is_none_or(|(issuer, keys)| issuer.epoch() == *keys && issuer.is_fresh(now))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the operator says about issuers.
 
+use crate::groups::GroupDirectory;
+use crate::opaque::{OpaqueConfig, OpaqueFault};
 use model::Principal;
 use net::egress::Rule;
 use std::fmt;
@@ -13,6 +15,10 @@ use vault::SigningKeys;
 pub struct Config {
     /// The issuers whose tokens are accepted.
     pub issuers: Vec<IssuerConfig>,
+    /// Opaque tokens: how they are told apart, and where to ask what they mean.
+    pub opaque: Vec<OpaqueConfig>,
+    /// Where groups are looked up that are too many for a token.
+    pub group_directories: Vec<GroupDirectory>,
     /// Who calls without any token. `None` but on a loopback listener whose operator asked for it.
     pub danger_anonymous: Option<Principal>,
     /// The list of revoked tokens (YAML or JSON, see [`crate::RevocationList`]).
@@ -27,6 +33,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             issuers: Vec::new(),
+            opaque: Vec::new(),
+            group_directories: Vec::new(),
             danger_anonymous: None,
             revoked_tokens_file: None,
             revocation_max_age: Duration::from_secs(60),
@@ -131,10 +139,15 @@ pub enum KeySource {
     Discovery,
     /// At this URL.
     JwksUri(String),
+    /// Nowhere: all of its tokens are opaque.
+    None,
 }
 
 /// A signature algorithm. Which one verifies a token is a property of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
+#[schemars(inline)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 to 8192 bits.
     #[serde(rename = "RS256")]
@@ -193,6 +206,20 @@ impl Default for ClaimNames {
 #[serde(from = "String", into = "String")]
 pub struct ClaimPath(Box<str>);
 
+impl schemars::JsonSchema for ClaimPath {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ClaimPath".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
 impl ClaimPath {
     /// The path written as `text`.
     pub fn new(text: &str) -> Self {
@@ -244,6 +271,17 @@ pub enum ConfigError {
     /// More skew than makes sense.
     #[error("issuer {0:?}: skew may be five minutes at most")]
     Skew(String),
+    /// Opaque tokens cannot be told apart, or asked about.
+    #[error(transparent)]
+    Opaque(#[from] OpaqueFault),
+    /// A directory of groups cannot be asked.
+    #[error("the directory of groups {name:?} cannot be asked: {reason}")]
+    Directory {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// The anonymous principal has no tenant.
     #[error("the anonymous principal needs a user and a tenant")]
     Anonymous,

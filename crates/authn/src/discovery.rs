@@ -39,6 +39,7 @@ pub(crate) async fn jwks_uri(config: &IssuerConfig, egress: &Client) -> Result<S
     match &config.keys {
         KeySource::JwksUri(uri) => return Ok(uri.clone()),
         KeySource::Own(_) => return Err(FetchError::NoJwksUri { url: config.issuer.clone() }),
+        KeySource::None => return Err(FetchError::NoKeys { url: config.issuer.clone() }),
         KeySource::Discovery => {}
     }
     let mut last = None;
@@ -112,7 +113,7 @@ async fn get(url: &str, config: &IssuerConfig, egress: &Client) -> Result<Map<St
 }
 
 /// The error and its causes on one line.
-fn reason(error: &EgressError) -> String {
+pub(crate) fn reason(error: &EgressError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

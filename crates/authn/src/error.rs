@@ -80,6 +80,24 @@ pub enum AuthnError {
     /// A claim is missing, of the wrong shape, empty, or over its bound. Names the claim's purpose.
     #[error("the token's {0} claim is missing or malformed")]
     BadClaim(&'static str),
+    /// A claim is there and well formed, and not what the issuer's contract asks for. Names the claim, never its value.
+    #[error("the token's {0} claim is not what is required here")]
+    ClaimRefused(&'static str),
+    /// The issuer says that the token is not active: expired, revoked, or never its own.
+    #[error("the token is not active")]
+    Inactive,
+    /// What its tokens are judged by has changed since this one was.
+    #[error("the rules for the issuer's tokens have changed")]
+    RulesChanged,
+    /// The issuer's contract is stored, and cannot be read.
+    #[error("the contract of the issuer's tokens cannot be read")]
+    ContractUnreadable,
+    /// The issuer could not be asked what an opaque token means.
+    #[error("the token's issuer cannot be asked about it")]
+    IntrospectionUnavailable,
+    /// The directory of groups could not be asked.
+    #[error("the directory of groups cannot be asked")]
+    GroupsUnavailable,
     /// On the list of revoked tokens.
     #[error("the token is revoked")]
     Revoked,
@@ -100,7 +118,11 @@ impl AuthnError {
         match self {
             Self::InQuery | Self::Repeated | Self::NotBearer => ErrorKind::Invalid,
             Self::InsufficientScope => ErrorKind::Denied,
-            Self::IssuerUnavailable | Self::RevocationStale => ErrorKind::Unavailable,
+            Self::IssuerUnavailable
+            | Self::RevocationStale
+            | Self::ContractUnreadable
+            | Self::IntrospectionUnavailable
+            | Self::GroupsUnavailable => ErrorKind::Unavailable,
             Self::Missing
             | Self::TooLong
             | Self::Malformed
@@ -117,6 +139,9 @@ impl AuthnError {
             | Self::LivesTooLong
             | Self::WrongAudience
             | Self::BadClaim(_)
+            | Self::ClaimRefused(_)
+            | Self::Inactive
+            | Self::RulesChanged
             | Self::Revoked => ErrorKind::Unauthenticated,
         }
     }
@@ -137,6 +162,9 @@ impl AuthnError {
             Self::Missing | Self::InQuery | Self::Repeated | Self::NotBearer => Code::TOKEN_MISSING,
             Self::InsufficientScope => Code::SCOPE_MISSING,
             Self::IssuerUnavailable | Self::RevocationStale => Code::ISSUER_UNAVAILABLE,
+            Self::ContractUnreadable => Code::CONTRACT_UNREADABLE,
+            Self::IntrospectionUnavailable => Code::INTROSPECTION_UNAVAILABLE,
+            Self::GroupsUnavailable => Code::GROUPS_UNAVAILABLE,
             _ => Code::TOKEN_INVALID,
         }
     }

@@ -1,5 +1,6 @@
 //! One issuer and its keys: fetched in the background, once more for an unknown key, kept when it is down.
 
+use crate::contract::{Contract, OpaqueRule};
 use crate::discovery::{self, FetchError};
 use crate::jwks::KeySet;
 use crate::{AuthnError, IssuerConfig, KeySource, OwnKeys};
@@ -14,6 +15,10 @@ use vault::PublicKey;
 /// One configured issuer.
 pub(crate) struct Issuer {
     pub(crate) config: IssuerConfig,
+    /// What is different for its opaque tokens, in the contract that the configuration is.
+    pub(crate) opaque: OpaqueRule,
+    /// The contract that the configuration is.
+    pub(crate) implicit: Arc<Contract>,
     keys: ArcSwapOption<KeySet>,
     /// For our own issuer: the published keys that `keys` was made of.
     published: ArcSwapOption<Vec<PublicKey>>,
@@ -28,8 +33,10 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    pub(crate) fn new(config: IssuerConfig) -> Self {
+    pub(crate) fn new(config: IssuerConfig, opaque: OpaqueRule) -> Self {
         Self {
+            implicit: Contract::implicit(&config, opaque.clone()),
+            opaque,
             config,
             keys: ArcSwapOption::empty(),
             published: ArcSwapOption::empty(),
@@ -91,6 +98,9 @@ impl Issuer {
         egress: &Client,
         clock: &Arc<dyn Clock>,
     ) -> Result<(u64, Arc<KeySet>), AuthnError> {
+        if self.config.keys == KeySource::None {
+            return Err(AuthnError::UnknownKey);
+        }
         let known = |found: &(u64, Arc<KeySet>)| found.1.find(kid).is_some();
         let now = clock.now();
         let before = self.in_force(now);
@@ -128,7 +138,7 @@ impl Issuer {
 
     /// Whether the keys should be looked at in the background.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        if self.config.is_own() {
+        if self.config.is_own() || self.config.keys == KeySource::None {
             return false;
         }
         let since = |moment: &AtomicI64| now.since(Timestamp(moment.load(Ordering::Acquire)));

@@ -11,13 +11,17 @@ mod cache;
 mod challenge;
 mod claims;
 mod config;
+pub mod contract;
 mod discovery;
 mod error;
+mod groups;
 mod issuer;
 mod jwks;
 mod jws;
+mod opaque;
 mod resource;
 pub mod revocations;
+mod shadow;
 mod strict;
 
 /// The strict reading of signed tokens and of key sets, for whoever verifies other tokens than access tokens: ID
@@ -33,6 +37,10 @@ pub use challenge::{challenge, insufficient_scope};
 pub use config::{
     Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, OwnKeys, TenantSource,
 };
+pub use contract::{Contract, Contracts, OpaqueRule};
 pub use error::{AuthnError, Rejection};
+pub use groups::GroupDirectory;
+pub use opaque::{ClientAuth, OpaqueConfig, OpaqueFault, SecretSource};
 pub use resource::{ROOT_METADATA_PATH, Resource, ResourceError};
 pub use revocations::list::{RevocationError, RevocationList, Revoked};
+pub use shadow::{Difference, Watch};

@@ -95,6 +95,11 @@ impl Resource {
         &self.0.scopes
     }
 
+    /// Its path, such as `/servers/git/mcp`.
+    pub fn path(&self) -> &str {
+        self.0.metadata_path.strip_prefix(ROOT_METADATA_PATH).unwrap_or_default()
+    }
+
     /// The path of the metadata document: the well-known prefix before the resource's own path
     /// (RFC 9728 §3.1).
     pub fn metadata_path(&self) -> &str {

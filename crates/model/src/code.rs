@@ -132,6 +132,18 @@ codes! {
     CLIENT_LIMIT = 2017: "too many requests to the authorization server",
         "More registrations, or more failed proofs of a client, came than are taken in a minute.",
         "Try again in a minute.";
+    CONTRACT_UNREADABLE = 2060: "token contract unreadable",
+        "The issuer's token contract is stored and cannot be read by this gateway, so none of its tokens can be judged.",
+        "Upgrade this gateway, or publish a version that it can read: `portunus contract list` shows them.";
+    INTROSPECTION_UNAVAILABLE = 2061: "introspection unavailable",
+        "The token is opaque and its issuer could not be asked what it means, or answered what is no answer.",
+        "Check the issuer's introspection endpoint, the way to it and this gateway's credential there; the log says which failed.";
+    GROUPS_UNAVAILABLE = 2062: "directory of groups unavailable",
+        "The token has too many groups to name them, and the directory that knows them could not be asked.",
+        "Check the entry of `group_directories` that the issuer's contract names, and the log.";
+    CONTRACT_REFUSED = 2063: "token contract refused",
+        "The contract has faults, or its samples do not do what they have to, so it is not published.",
+        "Each fault is named; `portunus contract check` tries a token against a file.";
     DENIED = 3001: "denied by policy",
         "A policy forbids the call with these arguments in this context, or none permits it.",
         "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";

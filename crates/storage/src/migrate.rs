@@ -52,6 +52,7 @@ pub(crate) const STEPS: &[Step] = steps![
     2000 "revocations",
     3000 "authorize",
     3010 "grants",
+    6000 "token_contracts",
 ];
 
 #[cfg(test)]

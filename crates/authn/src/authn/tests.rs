@@ -7,9 +7,11 @@ use net::egress::Rule;
 use serde_json::{Value, json};
 
 mod bound;
+mod contracts;
 mod forged;
 mod idp;
 mod keys;
+mod opaque;
 
 /// Saturday, 21 November 2026, 00:00 UTC.
 const NOW: i64 = 1_795_219_200;

@@ -1,0 +1,180 @@
+//! A token that is not remembered: read, verified or asked about, judged, remembered.
+
+use super::*;
+use crate::opaque::Meaning;
+use serde_json::{Map, Value};
+
+/// What the claims of a token stand on.
+struct Grounds {
+    issuer: Arc<Issuer>,
+    /// The epoch of the keys that verified it; none for an opaque token.
+    keys: Option<u64>,
+    /// Until when its issuer's word is believed, if it was asked.
+    opaque: Option<(Timestamp, Arc<Hold>)>,
+}
+
+impl Authn {
+    /// Who a token presented elsewhere than in a header is of, such as the subject token of an exchange (RFC 8693):
+    /// verified as one in a header would be, for the given resource. `certificate` is the SHA-256 of the client
+    /// certificate that the connection proved to hold.
+    ///
+    /// # Errors
+    /// [`AuthnError`].
+    pub async fn token(
+        &self,
+        token: &[u8],
+        resource: &Resource,
+        certificate: Option<Digest>,
+    ) -> Result<Verified, AuthnError> {
+        if token.len() > bearer::TOKEN_BYTES {
+            return Err(AuthnError::TooLong);
+        }
+        let digest = Digest::of(token);
+        let known = {
+            let (state, now) = (self.state.load(), self.clock.now());
+            state.cache.recall(digest, resource.digest(), self.revocations.view(now)?.epoch, now)
+        };
+        let verified = match known {
+            Some(verified) => verified,
+            None => Box::pin(self.verify(token, digest, resource)).await?,
+        };
+        if verified.bound_to.is_some_and(|bound| certificate != Some(bound)) {
+            return Err(AuthnError::OtherCertificate);
+        }
+        Ok(verified)
+    }
+
+    pub(super) async fn verify(
+        &self,
+        token: &[u8],
+        digest: Digest,
+        resource: &Resource,
+    ) -> Result<Verified, AuthnError> {
+        bearer::well_formed(token)?;
+        let state = self.state.load_full();
+        let (grounds, claims, contract) = match state.routes.of(token, resource) {
+            Some(_) => self.ask(&state, token, digest, resource).await?,
+            None => self.read(&state, token, resource).await?,
+        };
+        let claims = self.with_groups(&state, &contract, claims).await?;
+        self.remember(&state, digest, resource, grounds, claims, &contract)
+    }
+
+    /// A signed token.
+    async fn read(
+        &self,
+        state: &State,
+        token: &[u8],
+        resource: &Resource,
+    ) -> Result<(Grounds, Claims, Arc<Contract>), AuthnError> {
+        let jws = Jws::parse(token)?;
+        let name = jws.claims.get("iss").and_then(Value::as_str).ok_or(AuthnError::BadClaim("iss"))?;
+        let issuer = state.issuers.get(name).ok_or(AuthnError::UnknownIssuer)?;
+        let rules = state.standing.rules(&issuer.implicit, resource)?;
+        // Before a key is fetched for it; a shadow wants to see the others, too.
+        if rules.shadow.is_none() && !rules.enforced.accepts_type(jws.token_type.as_deref()) {
+            return Err(AuthnError::WrongType);
+        }
+        let (epoch, keys) = issuer.keys_with(jws.kid.as_deref(), &self.egress, &self.clock).await?;
+        let key = keys.find(jws.kid.as_deref()).ok_or(AuthnError::UnknownKey)?;
+        key.verify(&jws.algorithm, jws.signed, &jws.signature)?;
+        let form = Form::Signed { token_type: jws.token_type.as_deref(), algorithm: &jws.algorithm };
+        let (claims, contract) = self.judge(&rules, &Presented { claims: &jws.claims, form }, resource)?;
+        Ok((Grounds { issuer: Arc::clone(issuer), keys: Some(epoch), opaque: None }, claims, contract))
+    }
+
+    /// An opaque token.
+    async fn ask(
+        &self,
+        state: &State,
+        token: &[u8],
+        digest: Digest,
+        resource: &Resource,
+    ) -> Result<(Grounds, Claims, Arc<Contract>), AuthnError> {
+        let introspector = state.routes.of(token, resource).ok_or(AuthnError::Malformed)?;
+        let issuer = state.issuers.get(introspector.issuer()).ok_or(AuthnError::UnknownIssuer)?;
+        // What was revoked here is not remembered as good from before.
+        state.routes.forget_before(self.revocations.view(self.clock.now())?.epoch);
+        let rules = state.standing.rules(&issuer.implicit, resource)?;
+        let answer = introspector.meaning(token, digest).await;
+        let (outcome, claims) = match &answer.meaning {
+            Meaning::Active(claims) => ("active", Ok(Arc::clone(claims))),
+            Meaning::Inactive => ("inactive", Err(AuthnError::Inactive)),
+            Meaning::Unknown => ("unknown", Err(AuthnError::IntrospectionUnavailable)),
+        };
+        if let Some(watch) = self.watch.get() {
+            watch.introspected(introspector.issuer(), outcome);
+        }
+        let claims: Arc<Map<String, Value>> = claims?;
+        let presented = Presented { claims: &claims, form: Form::Introspected { until: answer.until } };
+        let (claims, contract) = self.judge(&rules, &presented, resource)?;
+        let hold = Arc::new(Hold::new(Arc::clone(introspector), token, digest, answer.until));
+        let opaque = Some((answer.until, hold));
+        Ok((Grounds { issuer: Arc::clone(issuer), keys: None, opaque }, claims, contract))
+    }
+
+    /// By the contract that is enforced; the one in shadow is heard besides.
+    fn judge(
+        &self,
+        rules: &crate::contract::Rules,
+        token: &Presented<'_>,
+        resource: &Resource,
+    ) -> Result<(Claims, Arc<Contract>), AuthnError> {
+        let said = rules.enforced.check(token, resource, self.clock.now());
+        if let Some(shadow) = &rules.shadow {
+            let watch = self.watch.get().map(Arc::as_ref);
+            let enforced = (rules.enforced.as_ref(), &said);
+            self.told.compare(enforced, shadow, (token, resource), self.clock.as_ref(), watch);
+        }
+        Ok((said?, Arc::clone(&rules.enforced)))
+    }
+
+    /// The groups that were too many for the token, if its contract says where they are.
+    async fn with_groups(
+        &self,
+        state: &State,
+        contract: &Contract,
+        mut claims: Claims,
+    ) -> Result<Claims, AuthnError> {
+        if let Some(directory) = claims.groups_at.take() {
+            let found = state.directories.groups(&directory, &claims.principal.user).await;
+            claims.principal.groups = contract.looked_up(found.ok_or(AuthnError::GroupsUnavailable)?)?;
+        }
+        Ok(claims)
+    }
+
+    fn remember(
+        &self,
+        state: &State,
+        digest: Digest,
+        resource: &Resource,
+        grounds: Grounds,
+        claims: Claims,
+        contract: &Contract,
+    ) -> Result<Verified, AuthnError> {
+        let (until, opaque) = grounds.opaque.unzip();
+        let judged = Judged { version: contract.version(), resource: resource.clone(), opaque };
+        let verified = Verified {
+            key: claims.principal.key(),
+            principal: Arc::new(claims.principal),
+            expires_at: claims.expires_at,
+            token: digest,
+            bound_to: claims.bound_to,
+            id: claims.id,
+            issued_at: claims.issued_at,
+            judged: Some(Arc::new(judged)),
+        };
+        let view = self.revocations.view(self.clock.now())?;
+        if view.revokes(&verified.facts()) {
+            return Err(AuthnError::Revoked);
+        }
+        let entry = Entry {
+            verified: verified.clone(),
+            keys: grounds.keys.map(|epoch| (Arc::clone(&grounds.issuer), epoch)),
+            until: until.map_or(verified.expires_at, |until| until.min(verified.expires_at)),
+            revocations: view.epoch,
+        };
+        state.cache.remember(resource.digest(), entry);
+        Ok(verified)
+    }
+}
