@@ -7,6 +7,7 @@
 
 pub mod fixture;
 pub mod floor;
+pub mod identity;
 pub mod issuer;
 pub mod load;
 pub mod usage;

@@ -11,6 +11,7 @@ mod selftest;
 mod server;
 mod snippets;
 mod tools;
+mod trust;
 
 pub(crate) use issuer::IssuerError;
 pub(crate) use real::RealServers;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tools::Shop;
+use trust::Trust;
 
 /// The demo failed.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +94,11 @@ impl Demo {
 
         let (listener, shops_address) = bind().await?;
         let shops: Arc<[Shop]> = Shop::all().into();
+        let trust = Arc::new(Trust::default());
+        let trusted = Arc::clone(&trust);
         let answer: Answer = Arc::new(move |request| {
-            let shops = Arc::clone(&shops);
-            async move { server::route(&shops, request).await }.boxed()
+            let (shops, trust) = (Arc::clone(&shops), Arc::clone(&trusted));
+            async move { server::route(&shops, &trust, request).await }.boxed()
         });
         tasks.push(tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed())));
 
@@ -102,6 +106,7 @@ impl Demo {
         let settings = config::load(&config).map_err(StartError::from)?;
         crate::telemetry::start(&settings.log);
         let gateway = Gateway::start_with(&config, settings, Options::default()).await?;
+        trust.tell(gateway.public_url(), &format!("http://{shops_address}/payments"));
         gateway.ready(READY).await.map_err(|health| DemoError::NotReady(health.to_json().to_string()))?;
         Ok(Self { gateway, issuer, folder: folder.to_owned(), config, real: real.is_some(), tasks })
     }

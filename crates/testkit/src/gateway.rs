@@ -203,6 +203,11 @@ impl TestGateway {
         out
     }
 
+    /// The file it was configured by.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("portunus.yaml")
+    }
+
     /// The folder of record and keys.
     pub fn data_dir(&self) -> &Path {
         &self.data

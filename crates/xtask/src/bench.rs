@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: what the gateway costs, beside nginx and beside the floor, in one interleaved session.
+//! `cargo xtask bench`: what the gateway costs, beside nginx and beside the floor, in one interleaved session; and what
+//! identity costs a call, in process.
 //!
 //! The measured process has core 0 to itself; load, fixture and issuer share core 1, so calls per second say
 //! little more than that core 1 is full, and CPU per call is the figure to trust. What is measured and what came
 //! out is in `docs/performance.md`.
 
+mod identity;
 mod measure;
 mod process;
 mod ready;
@@ -53,6 +55,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stand = stand::Stand::raise(&root, &binaries, scratch.path())?;
     table::heading(&stand.machine);
     let mut targets = Targets::default();
+    if arguments.only.as_deref().is_none_or(|only| "identity".contains(only)) {
+        let identity = identity::run(&binaries.identity)?;
+        identity.print();
+        identity.judge(&mut targets);
+    }
     let session = session::run(&stand, pace, arguments.rounds, arguments.only.as_deref())?;
     session.print();
     session.judge(&mut targets);
@@ -72,6 +79,7 @@ struct Binaries {
     load: PathBuf,
     floor: PathBuf,
     fixture: PathBuf,
+    identity: PathBuf,
     portunus: PathBuf,
 }
 
@@ -82,7 +90,9 @@ fn build(root: &Path, there: bool) -> anyhow::Result<Binaries> {
     if !there {
         let mut cargo = shell::command("cargo");
         cargo.current_dir(root).args(["build", "--profile", PROFILE, "--workspace"]);
-        cargo.args(["load", "floor", "fixture", "portunus"].iter().flat_map(|name| ["--bin", name]));
+        cargo.args(
+            ["load", "floor", "fixture", "identity", "portunus"].iter().flat_map(|name| ["--bin", name]),
+        );
         shell::run(&mut cargo)?;
     }
     // This program lies in `<target>/<profile>/`.
@@ -96,6 +106,7 @@ fn build(root: &Path, there: bool) -> anyhow::Result<Binaries> {
         load: of("load")?,
         floor: of("floor")?,
         fixture: of("fixture")?,
+        identity: of("identity")?,
         portunus: of("portunus")?,
     })
 }

@@ -63,6 +63,8 @@ servers:
     impact: {{ default: write-reversible, tools: {{ list_tickets: read }} }}
   payments:
     http: {{ url: 'http://{shops}/payments', allow_loopback: true }}
+    # It trusts the gateway, which tells it who calls: see /identity.
+    identity: {{}}
     impact: {{ tools: {{ balance: read-sensitive }} }}
   weather:
     http: {{ url: 'http://{shops}/weather', allow_loopback: true }}

@@ -2,6 +2,7 @@
 //! both eras of MCP over streamable HTTP.
 
 use super::tools::Shop;
+use super::trust::Trust;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -9,15 +10,15 @@ use net::Body;
 use serde_json::{Value, json};
 
 /// Answers one request; the path is the name of the server.
-pub(super) async fn route(shops: &[Shop], request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn route(shops: &[Shop], trust: &Trust, request: Request<Incoming>) -> Response<Body> {
     let name = request.uri().path().trim_start_matches('/');
     match shops.iter().find(|shop| shop.name == name) {
-        Some(shop) => answer(shop, request).await,
+        Some(shop) => answer(shop, trust, request).await,
         None => reply(StatusCode::NOT_FOUND, None),
     }
 }
 
-async fn answer(shop: &Shop, request: Request<Incoming>) -> Response<Body> {
+async fn answer(shop: &Shop, trust: &Trust, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
         return reply(StatusCode::METHOD_NOT_ALLOWED, None);
@@ -34,8 +35,21 @@ async fn answer(shop: &Shop, request: Request<Incoming>) -> Response<Body> {
     let method = message.get("method").and_then(Value::as_str).unwrap_or_default();
     let params = message.get("params").unwrap_or(&Value::Null);
     let stateless = is_stateless(&head.headers);
+    let mut caller = None;
+    if shop.trusts() && method == "tools/call" {
+        caller = trust.caller(&head.headers).await;
+        if caller.is_none() {
+            return reply(StatusCode::UNAUTHORIZED, None);
+        }
+    }
     match result(shop, method, params, stateless) {
         Some(mut result) => {
+            if let (Some(caller), Some(Value::String(text))) =
+                (&caller, result.pointer_mut("/content/0/text"))
+            {
+                text.push_str(", as asked by ");
+                text.push_str(caller);
+            }
             if let (true, Some(object)) = (stateless, result.as_object_mut()) {
                 object.insert("resultType".to_owned(), "complete".into());
                 if method != "tools/call" {

@@ -1,26 +1,80 @@
 //! The caller's token never leaves the gateway: not to a server, not to a log, not to the record (invariant 2).
 
 use super::bed::{UP, bed_with};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use model::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 use std::process::Stdio;
-use testkit::{Act, Caller, Era, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use testkit::{
+    Act, Caller, Era, FakeCollector, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address,
+};
 use tokio::io::AsyncReadExt as _;
 
-/// The parts of a token, and what they look like in other clothes.
+/// Pieces of a token, and what they look like in other clothes: in hexadecimal, percent-encoded, in base64 of either
+/// alphabet wherever they begin in it.
 fn traces(token: &str) -> Vec<String> {
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let parts: Vec<&str> = token.split('.').collect();
-    let mut traces: Vec<String> = parts[1..].iter().map(|part| (*part).to_owned()).collect();
-    traces.extend(parts[1..].iter().map(|part| hex(part)));
-    traces.extend(["canary-jti", "canary-cookie", "canary-proxy"].map(str::to_owned));
+    let each = |text: &str, form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
+    let mut traces: Vec<String> = ["canary-jti", "canary-cookie", "canary-proxy"].map(str::to_owned).into();
+    // The first part of a token says nothing: all tokens of a key begin with it. The second may begin as ours do.
+    for part in token.split('.').skip(1) {
+        let middle = part.len() / 2;
+        for piece in [&part[middle..middle + PIECE], &part[part.len() - PIECE..]] {
+            traces.push(piece.to_owned());
+            traces.push(each(piece, |byte| format!("{byte:02x}")));
+            traces.push(each(piece, |byte| format!("{byte:02X}")));
+            traces.push(each(piece, |byte| format!("%{byte:02X}")));
+            traces.push(each(piece, |byte| format!("%{byte:02x}")));
+            for begin in 0..3 {
+                let whole = (piece.len() - begin) / 3 * 3;
+                let inside = &piece[begin..begin + whole];
+                traces.extend([STANDARD.encode(inside), URL_SAFE_NO_PAD.encode(inside)]);
+            }
+        }
+    }
     traces
 }
+
+/// So many characters of a token are it.
+const PIECE: usize = 24;
 
 fn clean(place: &str, bytes: &[u8], token: &str) {
     let text = String::from_utf8_lossy(bytes);
     for trace in traces(token) {
         assert!(!text.contains(&trace), "{place} holds {trace}");
     }
+}
+
+/// Everything that a server was sent: addresses, headers, bodies.
+fn all_is_clean(up: &FakeUpstream, token: &str) {
+    let seen = up.seen();
+    assert!(seen.len() > 5);
+    for request in &seen {
+        clean("a request upstream", format!("{:?}", request.headers).as_bytes(), token);
+        for value in request.headers.values() {
+            clean("a header upstream", value.as_bytes(), token);
+        }
+        clean("a body upstream", &request.body, token);
+    }
+}
+
+#[test]
+fn a_canary_is_found_in_every_dress() {
+    let token = format!("head.{}.{}", "Ab3-_".repeat(20), "xY9_-".repeat(17));
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    for dress in [
+        token.clone(),
+        percent,
+        STANDARD.encode(&token),
+        URL_SAFE_NO_PAD.encode(format!("a{token}")),
+        STANDARD.encode(format!("ab{token}")),
+    ] {
+        let found = std::panic::catch_unwind(|| clean("a dress", format!("x{dress}y").as_bytes(), &token));
+        assert!(found.is_err(), "{dress}");
+    }
+    clean("nothing", b"nothing at all", &token);
 }
 
 /// Says everything a client says, with the canary wherever a client could put it.
@@ -52,17 +106,112 @@ async fn the_callers_token_never_leaves_the_gateway() {
             .await;
     let token = bed.gateway.token(&bed.idp, "alice", UP).claim("jti", "canary-jti").sign();
     sing(Caller::new(bed.gateway.address(), UP, Some(token.clone()))).await;
-    let seen = bed.up.seen();
-    assert!(seen.len() > 5);
-    for request in &seen {
+    for request in bed.up.seen() {
         assert!(request.headers.get("authorization").is_none(), "{:?}", request.headers);
-        clean("a request upstream", format!("{:?}", request.headers).as_bytes(), &token);
-        clean("a body upstream", &request.body, &token);
     }
+    all_is_clean(&bed.up, &token);
     clean("the data folder", &bed.gateway.data(), &token);
     for page in ["/metrics", "/readyz", "/healthz"] {
         clean(page, &bed.gateway.admin(page).await.body, &token);
     }
+}
+
+#[tokio::test]
+async fn where_callers_are_named_to_servers_their_own_tokens_still_stay_here() {
+    let collector = FakeCollector::start().await;
+    let bed = super::bed::bed_where("bad", Act::Close, |setup| {
+        setup
+            .set(&["servers", "up", "identity"], json!({"groups": true}))
+            .set(&["storage"], json!({}))
+            .set(&["record", "arguments"], json!("value"))
+            .set(&["traces"], json!({"endpoint": collector.url()}))
+    })
+    .await;
+    let token = bed.gateway.token(&bed.idp, "alice", UP).claim("jti", "canary-jti").sign();
+    sing(Caller::new(bed.gateway.address(), UP, Some(token.clone()))).await;
+    let ours =
+        |seen: &testkit::Seen| seen.headers["authorization"].to_str().unwrap().starts_with("Bearer ey");
+    assert!(bed.up.seen().iter().all(ours));
+    all_is_clean(&bed.up, &token);
+    let mut gateway = bed.gateway;
+    gateway.shutdown().await;
+    // The record, the database with all that was ever written to it, the keys.
+    let data = gateway.data();
+    assert!(String::from_utf8_lossy(&data).contains("SQLite format 3"));
+    clean("the data folder", &data, &token);
+    let spans = collector.spans();
+    assert!(!spans.is_empty());
+    clean("a span", format!("{spans:?}").as_bytes(), &token);
+    // What the servers got is not kept either.
+    for seen in bed.up.seen() {
+        let sent =
+            seen.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+        clean("the data folder", &data, &sent);
+        clean("a span", format!("{spans:?}").as_bytes(), &sent);
+    }
+}
+
+/// A clock that breaks whoever reads it for the so many-th time, on the thread that serves.
+struct Breaking {
+    real: SystemClock,
+    thread: std::thread::ThreadId,
+    left: AtomicU32,
+}
+
+impl Clock for Breaking {
+    fn now(&self) -> Timestamp {
+        self.real.now()
+    }
+
+    fn ticks(&self) -> u64 {
+        if std::thread::current().id() == self.thread {
+            let left = self.left.load(Ordering::SeqCst);
+            self.left.store(left.saturating_sub(1), Ordering::SeqCst);
+            assert!(left != 1, "the clock breaks");
+        }
+        self.real.ticks()
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_middle_of_a_call_shows_no_token() {
+    static SAID: Mutex<String> = Mutex::new(String::new());
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let trace = std::backtrace::Backtrace::force_capture();
+        *SAID.lock().unwrap() += &format!("{info}\n{trace}\n");
+        before(info);
+    }));
+    let thread = std::thread::current().id();
+    let clock = Arc::new(Breaking { real: SystemClock::default(), thread, left: AtomicU32::new(0) });
+    let running: Arc<dyn Clock> = Arc::<Breaking>::clone(&clock);
+    let bed = bed_with(|setup| {
+        setup
+            .set(&["servers", "up", "identity"], json!({}))
+            .set(&["record", "arguments"], json!("value"))
+            .clock(running)
+    })
+    .await;
+    let token = bed.gateway.token(&bed.idp, "alice", UP).claim("jti", "canary-jti").sign();
+    let caller = Caller::new(bed.gateway.address(), UP, Some(token.clone()));
+    sing(Caller::new(bed.gateway.address(), UP, Some(token.clone()))).await;
+    // Every stage reads it as it ends.
+    for read in 1..15 {
+        clock.left.store(read, Ordering::SeqCst);
+        let call = caller.request("tools/call", json!({"name": "write", "arguments": {"text": "a"}}));
+        // Whatever the client sees of it, if it sees anything.
+        let mut line = caller.begin(call).await;
+        let reply = line.reply().await;
+        clean("an answer", format!("{:?} {}", reply.headers, reply.text()).as_bytes(), &token);
+    }
+    clock.left.store(0, Ordering::SeqCst);
+    let said = SAID.lock().unwrap().clone();
+    let broken = said.matches("the clock breaks").count();
+    assert!(broken > 5, "{broken}: {said}");
+    clean("a panic", said.as_bytes(), &token);
+    all_is_clean(&bed.up, &token);
+    clean("the data folder", &bed.gateway.data(), &token);
+    bed.bystander_is_served().await;
 }
 
 #[tokio::test]
@@ -77,6 +226,7 @@ async fn neither_token_nor_secret_nor_argument_is_ever_in_a_log() {
     });
     let (config, _folder) = Setup::trusting(&idp)
         .set(&["servers", "up"], server)
+        .set(&["servers", "up", "identity"], json!({"header": "X-Identity"}))
         .set(&["listen", "address"], json!(address))
         .set(&["admin", "address"], json!(admin))
         .set(&["log", "level"], json!("trace"))
@@ -107,6 +257,9 @@ async fn neither_token_nor_secret_nor_argument_is_ever_in_a_log() {
     let log = log.await.unwrap();
     assert!(!log.is_empty());
     clean("the log", &log, &token);
+    for seen in up.seen() {
+        clean("the log", &log, seen.headers["x-identity"].to_str().unwrap());
+    }
     let text = String::from_utf8_lossy(&log);
     assert!(!text.contains(secret) && !text.contains("canary-argument"), "{text}");
 }

@@ -278,3 +278,102 @@ async fn a_call_that_is_sent_again_carries_a_new_token() {
         last["jti"]
     );
 }
+
+#[tokio::test]
+async fn keys_rotate_under_load_without_one_refusal_and_a_revoked_key_is_gone_at_once() {
+    let trust = trust(FakeUpstream::start().await, json!({})).await;
+    // A server keeps this copy of the key set all the while.
+    let known = keys(&trust.gateway).await;
+    let command = |words: &[&str]| {
+        let mut command = std::process::Command::new(super::killed::portunus());
+        command.arg("keys").args(words).arg("--config").arg(trust.gateway.config_file());
+        command.output().unwrap()
+    };
+    let early = command(&["rotate"]);
+    assert_eq!(early.status.code(), Some(1), "a key that was published just now is not rotated to");
+    let signs = |seen: &Seen| {
+        let header =
+            bearer(&seen.headers).split('.').next().map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+        let header: Value = serde_json::from_slice(&header.unwrap()).unwrap();
+        header["kid"].as_str().unwrap().to_owned()
+    };
+    let caller = trust.gateway.caller(&trust.idp, "alice", UP);
+    served(&caller.call("echo", json!({"text": "first"})).await, "first");
+    let first = signs(&calls(&trust.up)[0]);
+    let load = async {
+        loop {
+            served(&caller.call("echo", json!({"text": "a"})).await, "a");
+            let kid = signs(calls(&trust.up).last().unwrap());
+            if kid != first {
+                return kid;
+            }
+        }
+    };
+    let rotating = async { assert!(command(&["rotate", "--force"]).status.success()) };
+    let (second, ()) = testkit::soon("another key", async { tokio::join!(load, rotating) }).await;
+    for _ in 0..20 {
+        served(&caller.call("echo", json!({"text": "b"})).await, "b");
+    }
+    for seen in calls(&trust.up) {
+        assert!(verified(&known, &bearer(&seen.headers)).is_some(), "by {}", signs(&seen));
+    }
+
+    assert!(command(&["revoke", &second]).status.success());
+    let published = async || {
+        let kids: Vec<Value> = keys(&trust.gateway).await.iter().map(|key| key["kid"].clone()).collect();
+        (!kids.contains(&json!(second))).then_some(kids)
+    };
+    let kids = eventually("a set without the key", published).await;
+    served(&caller.call("echo", json!({"text": "c"})).await, "c");
+    let third = signs(calls(&trust.up).last().unwrap());
+    assert!(third != second && kids.contains(&json!(third)), "{third}: {kids:?}");
+    assert_eq!(command(&["revoke", &second]).status.code(), Some(1));
+    let listed = String::from_utf8(command(&["list"]).stdout).unwrap();
+    assert!(listed.lines().any(|line| line.contains(&second) && line.contains("revoked")), "{listed}");
+    let noted = |what: &str, kid: &str| {
+        let about = json!({"kind": "key", "id": kid});
+        let record = trust.gateway.record();
+        record.iter().any(|found| found.leaf["what"] == what && found.leaf["about"] == about)
+    };
+    assert!(noted("key_rotated", &second) && noted("key_revoked", &second) && !noted("key_revoked", &third));
+}
+
+#[tokio::test]
+async fn the_page_for_owners_of_servers_loads_and_runs_nothing() {
+    let trust = trust(FakeUpstream::start().await, json!({"groups": true})).await;
+    let act = json!({"sub": "agt_1"});
+    let token = trust.gateway.token(&trust.idp, "alice", UP).claim("act", act).claim("scope", "read");
+    let caller = trust.gateway.with_token(UP, &token);
+    served(&caller.call("echo", json!({"text": "a"})).await, "a");
+    let claims = verified(&keys(&trust.gateway).await, &bearer(&calls(&trust.up)[0].headers)).unwrap();
+    let page = testkit::Caller::new(trust.gateway.address(), UP, None).get("/identity").await;
+    assert_eq!(
+        (page.status, &page.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+    let text = page.text();
+    let issuer = trust.gateway.resource("");
+    for wanted in [format!("<dd><code>{issuer}</code></dd>"), format!("{issuer}/.well-known/jwks.json")] {
+        assert!(text.contains(&wanted), "{wanted}");
+    }
+    for (claim, _) in claims.as_object().unwrap() {
+        assert!(text.contains(&format!("<code>{claim}</code></th>")), "{claim} is not on the page");
+    }
+    for loads in ["<script", " src=", "<link", "<img", "url(", "@import", " style=", " onclick"] {
+        assert!(!text.contains(loads), "{loads}");
+    }
+    let plain = ["&#60;", "&#62;", "&#38;", "&#34;", "&#39;"].iter().zip(["<", ">", "&", "\"", "'"]);
+    let plain = plain.fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    for file in [
+        include_str!("../../../../examples/verifiers/node.mjs"),
+        include_str!("../../../../examples/verifiers/python.py"),
+    ] {
+        assert!(plain.contains(file), "a snippet is not the file that the tests run");
+    }
+    // Nobody is told how to trust a gateway that signs nothing.
+    let bare = Setup::trusting(&trust.idp).server("up", &trust.up).start().await;
+    assert_eq!(testkit::Caller::new(bare.address(), UP, None).get("/identity").await.status, 404);
+}

@@ -26,12 +26,12 @@ pub(super) fn conformance(ground: &Ground) -> anyhow::Result<()> {
 }
 
 /// Every real client against every real server, and against every one that asks in the middle of a call; one whose
-/// connection is cut.
+/// connection is cut; servers that verify who calls.
 pub(super) fn interop(ground: &Ground) -> anyhow::Result<()> {
     build(ground)?;
     let (js, py) = (install::npm(ground)?, install::python(ground)?);
     let stage = stage(ground, &js)?;
-    for runner in ["matrix", "conversations", "resuming"] {
+    for runner in ["matrix", "conversations", "resuming", "identity"] {
         shell::run(
             node(&js)
                 .arg(stage.join(format!("interop/{runner}.mjs")))
@@ -59,7 +59,8 @@ fn stage(ground: &Ground, js: &Path) -> anyhow::Result<PathBuf> {
     if stage.exists() {
         std::fs::remove_dir_all(&stage).context("clearing the scripts of the last run")?;
     }
-    for folder in ["interop", "conformance"] {
+    // The examples for owners of servers are what is tested.
+    for folder in ["interop", "conformance", "examples"] {
         copy(&ground.root.join(folder), &stage.join(folder))?;
     }
     Ok(stage)
