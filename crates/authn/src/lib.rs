@@ -32,7 +32,7 @@ pub mod jose {
     pub use crate::strict::object as strict_object;
 }
 
-pub use authn::{Authn, Verified};
+pub use authn::{Authn, KeyHolder, KeyLookup, LookUp, LookUpError, Verified};
 pub use challenge::{challenge, insufficient_scope};
 pub use config::{
     Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, OwnKeys, TenantSource,

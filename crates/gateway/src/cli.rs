@@ -7,6 +7,7 @@ mod exit;
 mod generate;
 mod import;
 mod keys;
+mod login;
 mod out;
 mod policy;
 mod run;
@@ -42,6 +43,14 @@ enum Command {
     /// Lists, rotates and revokes the keys that sign the gateway's tokens.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Signs in at a gateway, in the browser, or by a code with `--device`.
+    Login(login::LoginArguments),
+    /// Ends the logins at a gateway.
+    Logout(login::LogoutArguments),
+    /// Prints a token of a login, fresh if the last one has ended.
+    Token(login::TokenArguments),
+    /// Says who is signed in where.
+    Whoami(login::WhoamiArguments),
     /// Prints the JSON schema of the configuration.
     Schema,
     /// A whole gateway on loopback with demo people, servers and policies, and a self-test.
@@ -78,6 +87,10 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Keys(command) => keys::run(&command, &mut out),
+        Command::Login(arguments) => login::login(&arguments, &mut out),
+        Command::Logout(arguments) => login::logout(&arguments, &mut out),
+        Command::Token(arguments) => login::token(&arguments, &mut out),
+        Command::Whoami(arguments) => login::whoami(&arguments, &mut out),
         Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Generate(arguments) => generate::run(&arguments),

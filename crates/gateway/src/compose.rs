@@ -192,8 +192,13 @@ impl Gateway {
                 clock: Arc::clone(&clock),
                 dice: Arc::clone(&dice),
                 audit: audit.clone(),
+                authn: Arc::clone(&authn),
             })))
         });
+        if let (Some(identity), Some(_)) = (&identity, &issuer) {
+            let (db, clock, dice) = (identity.db.clone(), Arc::clone(&clock), Arc::clone(&dice));
+            authn.recognize(Arc::new(issuer::ApiKeys::new(&public_url, db, clock, dice)));
+        }
         let house = House::new(Parts {
             config,
             resources,

@@ -17,6 +17,7 @@ mod identity_page;
 mod inside;
 mod keys;
 mod lifecycle;
+mod login;
 mod metrics;
 mod policies;
 mod reload;

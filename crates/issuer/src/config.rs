@@ -24,6 +24,17 @@ pub struct Config {
     pub documents: Option<Documents>,
     /// Dynamic registration; `None` if there is none.
     pub registration: Option<Registration>,
+    /// What tenants let agents do, by tenant; what is not here is not allowed.
+    pub agents: BTreeMap<String, AgentRules>,
+}
+
+/// What a tenant lets agents and clients do without a person being asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentRules {
+    /// Whether agents may have secrets, beside keys and certificates.
+    pub allow_client_secrets: bool,
+    /// The tenant's providers, by name, whose assertions give clients tokens (ID-JAG).
+    pub identity_assertions: Vec<String>,
 }
 
 impl Config {
@@ -39,6 +50,7 @@ impl Config {
             clients: BTreeMap::new(),
             documents: Some(Documents::default()),
             registration: Some(Registration::default()),
+            agents: BTreeMap::new(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Parts {
     pub dice: Arc<dyn Dice>,
     /// The record.
     pub audit: audit::Writer,
+    /// Who verifies tokens: those that are shown here pass exactly what they would have to pass at an endpoint.
+    pub authn: Arc<authn::Authn>,
 }
 
 /// The authorization server. Shared by all requests.
@@ -45,6 +47,7 @@ pub struct Issuer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dice: Arc<dyn Dice>,
     pub(crate) audit: audit::Writer,
+    pub(crate) authn: Arc<authn::Authn>,
     /// Clients' documents.
     pub(crate) documents: Kept<client::Found>,
     /// Clients' keys.
@@ -64,7 +67,7 @@ pub struct Issuer {
 impl Issuer {
     /// An authorization server over the parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit } = parts;
+        let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit, authn } = parts;
         Self {
             config: ArcSwap::from_pointee(config),
             db,
@@ -75,6 +78,7 @@ impl Issuer {
             clock,
             dice,
             audit,
+            authn,
             documents: Kept::new(),
             key_sets: Kept::new(),
             fetches: tokio::sync::Semaphore::new(FETCHES),

@@ -10,6 +10,7 @@
 //! A value's way: [`client`] says who asks, [`authorize`] takes the request to a person and ends in a code,
 //! [`token`] turns what proves a grant into tokens, [`grant`] keeps what was granted.
 
+pub mod agent;
 pub mod authorize;
 pub mod client;
 mod config;
@@ -31,7 +32,8 @@ mod secret_text;
 mod tend;
 pub mod token;
 
-pub use config::{Config, ConfiguredClient, Documents, Registration, ResourceConfig};
+pub use agent::ApiKeys;
+pub use config::{AgentRules, Config, ConfiguredClient, Documents, Registration, ResourceConfig};
 pub use form::{Form, FormError};
 pub use issuer::{Issuer, Parts};
 pub use oauth_error::OauthError;

@@ -35,7 +35,7 @@ fn document(issuer: &Issuer) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": token::GRANT_TYPES,
+        "grant_types_supported": token::grant_types(),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": client::METHODS,
         "token_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
@@ -43,6 +43,7 @@ fn document(issuer: &Issuer) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": client::PROVEN,
         "introspection_endpoint_auth_signing_alg_values_supported": client::ALGORITHMS,
+        "tls_client_certificate_bound_access_tokens": true,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": config.documents.is_some(),
     });

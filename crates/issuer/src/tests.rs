@@ -150,11 +150,17 @@ async fn replica(db: storage::Db, clock: &Arc<FixedClock>, record: &std::path::P
     let keys = SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), Arc::clone(&clock));
     let key = SealingKey::new(1, &Secret::new(vec![2; 32])).unwrap();
     let audit = audit::Writer::open(audit::Config::at(record), Arc::clone(&clock), &SystemDice).unwrap();
+    let (config, keys) = (config(), Arc::new(keys.await.unwrap()));
+    let egress = net::egress::Client::new(&net::egress::Config::default()).unwrap();
+    let own = authn::IssuerConfig::own(HERE, Arc::clone(&keys), config.access_token);
+    let verifying = authn::Config { issuers: vec![own], ..authn::Config::default() };
+    let authn = authn::Authn::new(verifying, egress, Arc::clone(&clock)).unwrap();
     Arc::new(Issuer::new(Parts {
-        config: config(),
+        config,
         db,
         keyring,
-        keys: Arc::new(keys.await.unwrap()),
+        keys,
+        authn: Arc::new(authn),
         sealer: Arc::new(Sealer::new(vec![key]).unwrap()),
         egress: net::egress::Client::new(&net::egress::Config::default()).unwrap(),
         clock,

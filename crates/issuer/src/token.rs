@@ -1,7 +1,12 @@
 //! `/oauth/token`: what proves a grant becomes tokens. One file for each kind of grant.
 
+mod agents;
+pub(crate) mod caller;
+mod client_credentials;
 mod code;
+mod exchange;
 mod mint;
+pub(crate) mod narrow;
 pub(crate) mod own;
 mod refresh;
 pub(crate) mod reply;
@@ -24,6 +29,11 @@ use std::sync::Arc;
 /// What [`dispatch`] knows, as the metadata says it.
 pub(crate) const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
 
+/// All grants that there are.
+pub(crate) fn grant_types() -> Vec<&'static str> {
+    GRANT_TYPES.into_iter().chain(agents::GRANT_TYPES).collect()
+}
+
 pub(crate) fn routes() -> Router<Arc<Issuer>> {
     Router::new().route("/oauth/token", axum::routing::post(answer))
 }
@@ -37,6 +47,9 @@ async fn answer(
     let form = crate::form::of_request(&headers, &body)?;
     let grant_type =
         form.get("grant_type").ok_or_else(|| OauthError::invalid_request("`grant_type` is missing"))?;
+    if agents::GRANT_TYPES.contains(&grant_type) {
+        return agents::answer(&issuer, &form, &headers, &peer, grant_type).await;
+    }
     if !GRANT_TYPES.contains(&grant_type) {
         let why = "this grant type is not offered; see `grant_types_supported` of the metadata";
         return Err(OauthError::new("unsupported_grant_type", Code::OAUTH_REQUEST, why));

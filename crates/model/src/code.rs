@@ -132,6 +132,12 @@ codes! {
     CLIENT_LIMIT = 2017: "too many requests to the authorization server",
         "More registrations, or more failed proofs of a client, came than are taken in a minute.",
         "Try again in a minute.";
+    EXCHANGE_REFUSED = 2040: "token exchange refused",
+        "The person's or the agent's token is not good here, or nothing lets this agent act for this person: neither the token's `may_act`, nor a rule of the agent, nor a consent.",
+        "Show current tokens of this gateway; let the person consent at `/device`, or the agent's owner change its rule.";
+    DEVICE_REFUSED = 2041: "device code refused",
+        "The code is unknown, expired, used, denied, or was asked about too often.",
+        "Begin again, and ask no more often than `interval` says.";
     CONTRACT_UNREADABLE = 2060: "token contract unreadable",
         "The issuer's token contract is stored and cannot be read by this gateway, so none of its tokens can be judged.",
         "Upgrade this gateway, or publish a version that it can read: `portunus contract list` shows them.";

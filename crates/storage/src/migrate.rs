@@ -52,6 +52,8 @@ pub(crate) const STEPS: &[Step] = steps![
     2000 "revocations",
     3000 "authorize",
     3010 "grants",
+    5000 "agents",
+    5010 "device",
     6000 "token_contracts",
 ];
 

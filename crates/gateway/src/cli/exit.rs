@@ -34,6 +34,9 @@ pub(crate) enum Failure {
     /// What an import would do was not done.
     #[error("failed to {0}")]
     Apply(ApplyError),
+    /// Nobody is signed in, or signing in failed.
+    #[error(transparent)]
+    Login(#[from] crate::login::LoginError),
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
@@ -70,6 +73,7 @@ impl Failure {
             Self::Start(error) => code_of(error),
             Self::Record(_) => RECORD,
             Self::Server(_) => SERVER,
+            Self::Login(_) => IDENTITY,
         }
     }
 }
