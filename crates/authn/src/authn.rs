@@ -4,13 +4,15 @@ mod api_key;
 
 pub use api_key::{KeyHolder, KeyLookup, LookUp, LookUpError};
 
-use crate::cache::{Cache, Entry};
+use crate::cache::{Cache, Entry, Recalled};
 use crate::contract::{Claims, Contract, Form, Presented, Standing};
 use crate::groups::Directories;
 use crate::issuer::Issuer;
 use crate::jws::Jws;
 use crate::opaque::{Hold, Routes};
-use crate::revocations::list::{Facts, Revocations};
+use crate::revocations::list::Revocations;
+use crate::revocations::marks::{Facts, Marks};
+use crate::revocations::{Freshness, View};
 use crate::shadow::{Told, Watch};
 use crate::{
     AuthnError, Config, ConfigError, IssuerConfig, KeySource, Rejection, Resource, TenantSource, bearer,
@@ -23,6 +25,7 @@ use net::egress::Client;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 mod long_way;
 
@@ -39,8 +42,9 @@ pub struct Verified {
     pub token: Digest,
     /// SHA-256 of the one client certificate that may present the token.
     pub bound_to: Option<Digest>,
-    id: Option<Arc<str>>,
-    issued_at: Option<Timestamp>,
+    marks: Arc<Marks>,
+    /// The epoch of the revocations that it was last held against.
+    pub(crate) epoch: u64,
     judged: Option<Arc<Judged>>,
 }
 
@@ -58,7 +62,11 @@ pub struct Authn {
     state: ArcSwap<State>,
     /// What the state is made from; held while it is made anew.
     sources: Mutex<Sources>,
-    revocations: Revocations,
+    list: Revocations,
+    /// The table, where there is a database.
+    view: Option<Arc<View>>,
+    /// Counts the changes of list and table.
+    epoch: Arc<watch::Sender<u64>>,
     told: Told,
     watch: OnceLock<Arc<dyn Watch>>,
     /// Keys of the registry, if there is one.
@@ -95,18 +103,41 @@ impl Authn {
     pub fn new(config: Config, egress: Client, clock: Arc<dyn Clock>) -> Result<Self, Vec<ConfigError>> {
         let state = State::new(&config, None, &egress, &clock)?;
         let file = config.revoked_tokens_file.clone();
-        let revocations = Revocations::open(file, config.revocation_max_age, clock.as_ref())
+        let list = Revocations::open(file, config.revocation_max_age, clock.as_ref())
             .map_err(|error| vec![ConfigError::Revoked(error.to_string())])?;
         Ok(Self {
             sources: Mutex::new(Sources { config, standing: Arc::clone(&state.standing) }),
             state: ArcSwap::from_pointee(state),
-            revocations,
+            list,
+            view: None,
+            epoch: Arc::new(watch::Sender::new(1)),
             told: Told::default(),
             watch: OnceLock::new(),
             keys: OnceLock::new(),
             egress,
             clock,
         })
+    }
+
+    /// Goes by the table of revocations too. Somebody has to [keep](View::keep) the view.
+    #[must_use]
+    pub fn with_view(self, view: Arc<View>) -> Self {
+        Self { epoch: Arc::clone(&view.epoch), view: Some(view), ..self }
+    }
+
+    /// Changes whenever something was revoked or the age of that knowledge matters: time to [`Authn::recheck`].
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.epoch.subscribe()
+    }
+
+    /// How old the view of the revocations is, as far as anybody has to care.
+    pub fn freshness(&self) -> Freshness {
+        self.view.as_ref().map_or(Freshness::Fresh, |view| view.freshness())
+    }
+
+    /// Whether an MCP server is contained for a tenant; for everybody, without one.
+    pub fn contains(&self, server: &str, tenant: Option<&str>) -> bool {
+        self.view.as_ref().is_some_and(|view| view.contains(server, tenant, self.clock.now()))
     }
 
     /// Tells `watch` from now on what happens here. Only the first one is told.
@@ -167,16 +198,17 @@ impl Authn {
         resource: &Resource,
         certificate: Option<Digest>,
     ) -> Result<Verified, Rejection> {
-        let now = self.clock.now();
-        let found = {
-            let state = self.state.load();
-            let view = self.revocations.view(now)?;
-            match bearer::token(headers, uri)? {
-                None => return state.anonymous.clone().ok_or(AuthnError::Missing.into()),
-                Some(token) => {
-                    let digest = Digest::of(token);
-                    state.cache.recall(digest, resource.digest(), view.epoch, now).ok_or((token, digest))
-                }
+        if let Some(view) = self.view.as_ref().filter(|view| view.freshness() != Freshness::Fresh) {
+            Box::pin(view.settle()).await;
+        }
+        let found = match bearer::token(headers, uri)? {
+            None => {
+                self.knows(self.clock.now())?;
+                return self.state.load().anonymous.clone().ok_or(AuthnError::Missing.into());
+            }
+            Some(token) => {
+                let digest = Digest::of(token);
+                self.recall(digest, resource)?.ok_or((token, digest))
             }
         };
         let verified = match found {
@@ -226,8 +258,45 @@ impl Authn {
             }
             judged.opaque.as_ref().map_or(Ok(()), |hold| hold.check(now))?;
         }
-        let revoked = self.revocations.view(now)?.revokes(&verified.facts());
-        if revoked { Err(AuthnError::Revoked) } else { Ok(()) }
+        self.knows(now)?;
+        if self.revoked(verified, now) { Err(AuthnError::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether a caller verified earlier has been revoked since, whatever else may be the matter with its token.
+    pub fn is_revoked(&self, verified: &Verified) -> bool {
+        let anonymous = verified.token == ANONYMOUS;
+        !anonymous && self.revoked(verified, self.clock.now())
+    }
+
+    /// What is remembered of a token.
+    fn recall(&self, digest: Digest, resource: &Resource) -> Result<Option<Verified>, AuthnError> {
+        let now = self.clock.now();
+        self.knows(now)?;
+        // INVARIANT: the epoch is read before what it counts.
+        let at = (*self.epoch.borrow(), now);
+        let revoked = |verified: &Verified| self.revoked(verified, now);
+        match self.state.load().cache.recall(digest, resource.digest(), at, revoked) {
+            Recalled::Stands(verified) => Ok(Some(verified)),
+            Recalled::Revoked => Err(AuthnError::Revoked),
+            Recalled::Nothing => Ok(None),
+        }
+    }
+
+    /// Whether it is known well enough what is revoked.
+    fn knows(&self, now: Timestamp) -> Result<(), AuthnError> {
+        // SECURITY: who does not know refuses: `a_replica_without_its_database_refuses_writes_and_then_everything`.
+        if self.freshness() == Freshness::Lost {
+            return Err(AuthnError::RevocationStale);
+        }
+        self.list.view(now).map(drop)
+    }
+
+    /// Whether list or table mean this caller.
+    fn revoked(&self, verified: &Verified, now: Timestamp) -> bool {
+        let facts = verified.facts();
+        self.view.as_ref().is_some_and(|view| view.revokes(&facts, now))
+            // A list that is too old is refused before.
+            || self.list.view(now).is_ok_and(|list| list.revokes(&facts))
     }
 
     /// The issuers, in the order of the configuration: `authorization_servers` of the metadata documents.
@@ -258,8 +327,10 @@ impl Authn {
 
     /// Reads the list if it changed, and says what there is to fetch.
     fn tend(&self) -> Vec<impl Future<Output = ()> + Send + use<>> {
-        if let Err(error) = self.revocations.reload(self.clock.as_ref()) {
-            tracing::error!(%error, "the list of revoked tokens is not updated");
+        match self.list.reload(self.clock.as_ref()) {
+            Ok(true) => self.epoch.send_modify(|epoch| *epoch = epoch.wrapping_add(1)),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the list of revoked tokens is not updated"),
         }
         let (state, now) = (self.state.load(), self.clock.now());
         let due = state.issuers.values().filter(|issuer| issuer.is_due(now));
@@ -269,14 +340,17 @@ impl Authn {
 
 impl Verified {
     fn facts(&self) -> Facts<'_> {
-        Facts {
-            digest: self.token,
-            issuer: &self.principal.issuer,
-            jti: self.id.as_deref(),
-            user: &self.principal.user,
-            client: &self.principal.client,
-            issued_at: self.issued_at,
-        }
+        Facts { digest: self.token, principal: &self.principal, marks: &self.marks }
+    }
+
+    /// The grant that the token was issued under (`grant_id`).
+    pub fn grant(&self) -> Option<&str> {
+        self.marks.grant.as_deref()
+    }
+
+    /// The browser session that it stands on (`sid`).
+    pub fn session(&self) -> Option<&str> {
+        self.marks.session.as_deref()
     }
 }
 
@@ -357,10 +431,10 @@ fn anonymous(mut principal: Principal) -> Verified {
         key: principal.key(),
         principal: Arc::new(principal),
         expires_at: Timestamp(i64::MAX),
-        token: Digest([0; 32]),
+        token: ANONYMOUS,
         bound_to: None,
-        id: None,
-        issued_at: None,
+        marks: Arc::default(),
+        epoch: 0,
         judged: None,
     }
 }
@@ -403,6 +477,8 @@ impl IssuerConfig {
     }
 }
 
+/// In the place of the digest of a token that is not there.
+const ANONYMOUS: Digest = Digest([0; 32]);
 /// How often keys and the list of revoked tokens are looked at: with it, a revoked token is refused within
 /// about a second of the list being saved.
 const TEND: Duration = Duration::from_secs(1);

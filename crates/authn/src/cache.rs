@@ -17,16 +17,36 @@ pub(crate) struct Entry {
     pub(crate) keys: Option<(Arc<Issuer>, u64)>,
     /// Until when the verification is good, though the token may live longer.
     pub(crate) until: Timestamp,
-    /// The epoch of the revocation view.
-    pub(crate) revocations: u64,
+}
+
+/// What is remembered of a token.
+pub(crate) enum Recalled {
+    /// It was verified, and everything that stood on still stands.
+    Stands(Verified),
+    /// It was verified, and revoked since.
+    Revoked,
+    /// Nothing.
+    Nothing,
 }
 
 impl Entry {
-    /// Whether everything the verification stood on still stands.
-    fn stands(&self, revocations: u64, now: Timestamp) -> bool {
-        now < self.until
-            && self.revocations == revocations
-            && self.keys.as_ref().is_none_or(|(issuer, keys)| issuer.epoch() == *keys && issuer.is_fresh(now))
+    /// Whether everything the verification stood on still stands. What has been revoked since is asked of `revoked`, so
+    /// that a revocation costs the others no signature check.
+    fn recall(&mut self, epoch: u64, now: Timestamp, revoked: impl Fn(&Verified) -> bool) -> Recalled {
+        let keys = self.keys.as_ref();
+        let stands = now < self.until
+            && keys.is_none_or(|(issuer, keys)| issuer.epoch() == *keys && issuer.is_fresh(now));
+        if !stands {
+            return Recalled::Nothing;
+        }
+        // SECURITY: on a hit too: `a_revoked_token_is_refused_from_memory_too`.
+        if self.verified.epoch != epoch {
+            if revoked(&self.verified) {
+                return Recalled::Revoked;
+            }
+            self.verified.epoch = epoch;
+        }
+        Recalled::Stands(self.verified.clone())
     }
 }
 
@@ -51,30 +71,30 @@ impl Cache {
         Self { shards: Default::default(), room: (entries / SHARDS / 2).max(1) }
     }
 
-    /// The caller this token was verified to be at this resource, if that still stands.
+    /// The caller this token was verified to be at this resource, if that still stands at this epoch of the revocations.
     pub(crate) fn recall(
         &self,
         token: Digest,
         resource: Digest,
-        revocations: u64,
-        now: Timestamp,
-    ) -> Option<Verified> {
+        (epoch, now): (u64, Timestamp),
+        revoked: impl Fn(&Verified) -> bool,
+    ) -> Recalled {
         let key = (token, resource);
-        let mut shard = self.shard(&token)?.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = shard.young.get(&key) {
-            if entry.stands(revocations, now) {
-                return Some(entry.verified.clone());
+        let Some(shard) = self.shard(&token) else { return Recalled::Nothing };
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = shard.young.get_mut(&key) {
+            let recalled = entry.recall(epoch, now, revoked);
+            if !matches!(recalled, Recalled::Stands(_)) {
+                shard.young.remove(&key);
             }
-            shard.young.remove(&key);
-            return None;
+            return recalled;
         }
-        let entry = shard.old.remove(&key)?;
-        if !entry.stands(revocations, now) {
-            return None;
+        let Some(mut entry) = shard.old.remove(&key) else { return Recalled::Nothing };
+        let recalled = entry.recall(epoch, now, revoked);
+        if matches!(recalled, Recalled::Stands(_)) {
+            shard.put(key, entry, self.room);
         }
-        let verified = entry.verified.clone();
-        shard.put(key, entry, self.room);
-        Some(verified)
+        recalled
     }
 
     /// Remembers a verified token.

@@ -161,7 +161,9 @@ impl AuthnError {
         match self {
             Self::Missing | Self::InQuery | Self::Repeated | Self::NotBearer => Code::TOKEN_MISSING,
             Self::InsufficientScope => Code::SCOPE_MISSING,
-            Self::IssuerUnavailable | Self::RevocationStale => Code::ISSUER_UNAVAILABLE,
+            Self::IssuerUnavailable => Code::ISSUER_UNAVAILABLE,
+            Self::RevocationStale => Code::REVOCATIONS_STALE,
+            Self::Revoked => Code::TOKEN_REVOKED,
             Self::ContractUnreadable => Code::CONTRACT_UNREADABLE,
             Self::IntrospectionUnavailable => Code::INTROSPECTION_UNAVAILABLE,
             Self::GroupsUnavailable => Code::GROUPS_UNAVAILABLE,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// One key.
 pub struct Key {
-    kid: Option<String>,
+    pub(crate) kid: Option<String>,
     algorithm: Algorithm,
     public: ParsedPublicKey,
 }

@@ -5,11 +5,19 @@
 //! within a second of its commit: it is announced, and looked for four times a second besides.
 //! Described in docs/revocation.md.
 
+mod key;
 pub(crate) mod list;
+pub(crate) mod marks;
+mod read;
 mod row;
+mod table;
+mod view;
 mod write;
 
+pub use key::{KeyError, revoke_key};
 pub use row::{Kind, Listed, Revocation};
+pub use table::CLOCKS;
+pub use view::{Ages, Freshness, News, View};
 pub use write::{Revoke, lift, prune, revocations, revoke};
 
 /// The channel on which it is said that a row was written.

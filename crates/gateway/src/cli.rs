@@ -10,6 +10,7 @@ mod keys;
 mod login;
 mod out;
 mod policy;
+mod revoke;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +52,11 @@ enum Command {
     Token(login::TokenArguments),
     /// Says who is signed in where.
     Whoami(login::WhoamiArguments),
+    /// Revokes a token, grant, session, user, agent, client or key, or contains a server, in the gateway's database.
+    Revoke(revoke::Arguments),
+    /// Lists what is revoked, and takes it back.
+    #[command(subcommand)]
+    Revoked(revoke::Command),
     /// Prints the JSON schema of the configuration.
     Schema,
     /// A whole gateway on loopback with demo people, servers and policies, and a self-test.
@@ -91,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Logout(arguments) => login::logout(&arguments, &mut out),
         Command::Token(arguments) => login::token(&arguments, &mut out),
         Command::Whoami(arguments) => login::whoami(&arguments, &mut out),
+        Command::Revoke(arguments) => revoke::revoke(&arguments, &mut out),
+        Command::Revoked(command) => revoke::run(&command, &mut out),
         Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Generate(arguments) => generate::run(&arguments),

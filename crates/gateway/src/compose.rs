@@ -8,6 +8,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::inside::{Force, Inside};
 use crate::policies::PoliciesError;
 use crate::reload::ReloadError;
+use crate::revocations::Teller;
 use crate::standing::Standing;
 use crate::traces::Exporter;
 use crate::watch::Watch;
@@ -164,7 +165,11 @@ impl Gateway {
         let egress = settings.egress.clone();
         let own = identity.as_ref().and_then(|identity| identity.vouches(&settings, &public_url));
         let authn = Authn::new(settings.authn(own), egress.clone(), Arc::clone(&clock));
-        let authn = Arc::new(authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?);
+        let authn = authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?;
+        let authn = Arc::new(match &identity {
+            Some(identity) => authn.with_view(Arc::clone(&identity.view)),
+            None => authn,
+        });
         let ended = data.join(ENDED);
         let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
         let record = audit::Config {
@@ -293,6 +298,12 @@ impl Gateway {
                 .map(|identity| tokio::spawn(identity.tend(inside.audit.clone(), Arc::clone(&inside.clock)))),
         );
         tasks.extend(inside.issuer.clone().map(|issuer| tokio::spawn(crate::identity::sweep(issuer))));
+        tasks.push(tokio::spawn(Arc::clone(&inside.house).keep_revoked()));
+        tasks.extend(inside.identity.as_ref().map(|identity| {
+            let (audit, clock) = (inside.audit.clone(), Arc::clone(&inside.clock));
+            let teller = Teller { audit, clock, keys: Arc::clone(&identity.keys) };
+            tokio::spawn(teller.keep(Arc::clone(&identity.view)))
+        }));
         if watch {
             tasks.push(tokio::spawn(follow(Arc::clone(&inside))));
         }

@@ -18,6 +18,7 @@ mod listen;
 mod log;
 mod record;
 mod reference;
+mod revocation;
 mod server;
 mod settings;
 mod shape;

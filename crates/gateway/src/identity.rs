@@ -3,6 +3,7 @@
 
 use crate::config::Settings;
 use crate::health::{HealthCheck, Status};
+use authn::revocations::View;
 use broker::{Minter, Sign, SignError, Signed};
 use ledger::{About, Event, Leaf, What};
 use model::{Clock, Dice, Timestamp};
@@ -20,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) keys: Arc<SigningKeys>,
     /// Opens and seals values of tenants.
     pub(crate) keyring: Arc<Keyring>,
+    /// What has been revoked.
+    pub(crate) view: Arc<View>,
     /// Why the last look at the rows failed, if it did.
     fault: Mutex<Option<String>>,
 }
@@ -55,7 +58,8 @@ impl Identity {
         let keys =
             SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), Arc::clone(clock))
                 .await?;
-        Ok(Some(Arc::new(Self { keys: Arc::new(keys), keyring, db, fault: Mutex::new(None) })))
+        let view = Arc::new(View::open(&db, settings.revocation.clone(), Arc::clone(clock)).await?);
+        Ok(Some(Arc::new(Self { keys: Arc::new(keys), keyring, db, view, fault: Mutex::new(None) })))
     }
 
     /// How our own tokens are verified, where the settings say that we issue any: the keys are at hand.

@@ -4,8 +4,8 @@ use crate::config::Settings;
 use crate::health::{Health, HealthCheck, Status};
 use crate::identity::Identity;
 use crate::metrics::{Metrics, Reading};
-use crate::snapshot;
 use crate::standing::Standing;
+use crate::{revocations, snapshot};
 use audit::{Failures, Writer};
 use authn::Authn;
 use issuer::Issuer;
@@ -116,6 +116,7 @@ impl Inside {
             }
         });
         checks.extend(self.identity.iter().map(|identity| identity.health()));
+        checks.extend(self.identity.iter().map(|identity| revocations::health(&identity.view)));
         checks.extend(self.servers());
         if self.draining.load(Ordering::Relaxed) {
             checks.push(HealthCheck::new("draining", Status::Failed, json!({"reason": "shutting down"})));
@@ -203,6 +204,10 @@ impl Inside {
             record_queued: record.queued,
             policy_age: now.since(self.in_force(|force| force.policies.since)).as_secs_f64(),
             occupancy: self.house.occupancy(),
+            revocations: self
+                .identity
+                .as_ref()
+                .map(|identity| (identity.view.age().as_secs_f64(), identity.view.size())),
         })
     }
 }

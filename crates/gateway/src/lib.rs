@@ -21,6 +21,7 @@ mod login;
 mod metrics;
 mod policies;
 mod reload;
+mod revocations;
 mod shown;
 mod snapshot;
 mod standing;

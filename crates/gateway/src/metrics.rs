@@ -26,6 +26,8 @@ pub(crate) struct Gauges {
     record_ready: Gauge,
     record_queued: Gauge,
     policy_age: Gauge<f64, AtomicU64>,
+    revocation_age: Gauge<f64, AtomicU64>,
+    revocations: Gauge,
     calls: Gauge,
     streams: Gauge,
     sessions: Gauge,
@@ -74,6 +76,8 @@ pub(crate) struct Reading {
     pub(crate) policy_age: f64,
     /// How much is under way.
     pub(crate) occupancy: proxy::Occupancy,
+    /// Seconds since the table of revocations was read, and how many are in force; none without a database.
+    pub(crate) revocations: Option<(f64, usize)>,
 }
 
 impl Metrics {
@@ -156,6 +160,8 @@ impl Gauges {
             record_ready: Gauge::default(),
             record_queued: Gauge::default(),
             policy_age: Gauge::default(),
+            revocation_age: Gauge::default(),
+            revocations: Gauge::default(),
             calls: Gauge::default(),
             streams: Gauge::default(),
             sessions: Gauge::default(),
@@ -167,6 +173,9 @@ impl Gauges {
         registry.register("record_queued", "Leaves that wait to be written", gauges.record_queued.clone());
         let age = "Age of the policies in force";
         registry.register_with_unit("policy_age", age, Unit::Seconds, gauges.policy_age.clone());
+        let age = "Time since the table of revocations was read";
+        registry.register_with_unit("revocation_view_age", age, Unit::Seconds, gauges.revocation_age.clone());
+        registry.register("revocations", "Revocations in force", gauges.revocations.clone());
         registry.register("calls_in_flight", "Calls under way", gauges.calls.clone());
         registry.register("streams_open", "Open streams", gauges.streams.clone());
         registry.register("sessions", "Sessions with state on this node", gauges.sessions.clone());
@@ -188,6 +197,9 @@ impl Gauges {
         self.record_ready.set(i64::from(reading.record_ready));
         self.record_queued.set(i64::try_from(reading.record_queued).unwrap_or(i64::MAX));
         self.policy_age.set(reading.policy_age);
+        let (age, rows) = reading.revocations.unwrap_or_default();
+        self.revocation_age.set(age);
+        self.revocations.set(i64::try_from(rows).unwrap_or(i64::MAX));
         let proxy::Occupancy { calls, streams, sessions, parked } = reading.occupancy;
         for (gauge, size) in [
             (&self.calls, calls),
@@ -231,6 +243,7 @@ mod tests {
             record_queued: 3,
             policy_age: 1.5,
             occupancy: proxy::Occupancy { calls: 1, streams: 2, sessions: 3, parked: 4 },
+            revocations: Some((0.25, 7)),
         };
         let text = metrics.render(&reading);
         for line in [
@@ -245,6 +258,8 @@ mod tests {
             "portunus_record_ready 1",
             "portunus_calls_parked 4",
             "portunus_policy_age_seconds 1.5",
+            "portunus_revocation_view_age_seconds 0.25",
+            "portunus_revocations 7",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

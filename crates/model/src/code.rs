@@ -88,8 +88,8 @@ codes! {
         "The token is malformed, expired, revoked, signed by an unknown key, of another type, from another issuer, or for another audience.",
         "Sign in again for this endpoint's resource.";
     ISSUER_UNAVAILABLE = 2003: "issuer unavailable",
-        "The issuer's keys could not be fetched and none are remembered, or the list of revoked tokens could not be read for too long.",
-        "Check the issuer, the way to it, and `revoked_tokens_file`; `/readyz` names what is missing.";
+        "The issuer's keys could not be fetched and none are remembered.",
+        "Check the issuer and the way to it; `/readyz` names what is missing.";
     SCOPE_MISSING = 2004: "scope missing",
         "The token lacks a scope that this endpoint requires.",
         "Sign in again with the scopes that the `WWW-Authenticate` header names.";
@@ -150,6 +150,15 @@ codes! {
     CONTRACT_REFUSED = 2063: "token contract refused",
         "The contract has faults, or its samples do not do what they have to, so it is not published.",
         "Each fault is named; `portunus contract check` tries a token against a file.";
+    TOKEN_REVOKED = 2100: "revoked",
+        "The token, its grant, its session, its user, its agent, its client or the key that signed it was revoked. A call under way was cancelled then.",
+        "Sign in again, or ask whoever revoked it: the record has the event `revoked` with the reason.";
+    REVOCATIONS_STALE = 2101: "revocations unknown",
+        "This replica could not read for a while what has been revoked, so it refuses: first whatever is no plain read, later everything.",
+        "Try again in a second. Check the way to the database (or `revoked_tokens_file`); `/readyz` says how old the view is, `revocation` of the configuration how old it may be.";
+    SERVER_CONTAINED = 2102: "server contained",
+        "An administrator has contained the MCP server: nothing is sent to it, and what was under way has been cancelled.",
+        "Ask the administrator; `portunus revoked lift server <name>` lets it serve again.";
     DENIED = 3001: "denied by policy",
         "A policy forbids the call with these arguments in this context, or none permits it.",
         "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";

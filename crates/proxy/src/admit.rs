@@ -97,6 +97,7 @@ pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admit
             Err(refusal) => return Err(Stop::refused(trail, *refusal)),
         };
         group(&mut trail, house, &state, &session_client(&session), None);
+        session.used_by(&caller.verified);
         // An id that is none of ours names nothing that could be taken up.
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(Place::parse);
         let opening = Opening { trail, state, caller, session, last };
@@ -122,10 +123,14 @@ pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admit
                 Ok(session) => session,
                 Err(refusal) => return Err(Stop::refused(trail, *refusal)),
             };
+            session.iter().for_each(|session| session.used_by(&caller.verified));
             Ok(Admitted::Notice(Notice { session, notification }))
         }
         Message::Response(response) => match era::session(house, &trail, &headers) {
-            Ok(Some(session)) => Ok(Admitted::Answer(Answer { trail, session, response })),
+            Ok(Some(session)) => {
+                session.used_by(&caller.verified);
+                Ok(Admitted::Answer(Answer { trail, session, response }))
+            }
             Ok(None) => Err(Stop::refused(trail, era::no_session())),
             Err(refusal) => Err(Stop::refused(trail, *refusal)),
         },
@@ -147,6 +152,7 @@ fn call(
         Ok(understood) => understood,
         Err(refusal) => return Err(Stop::refused(trail, *refusal)),
     };
+    client.session.iter().for_each(|session| session.used_by(&caller.verified));
     let carried = method.known().filter(|method| {
         let row = method.row();
         row.direction != Direction::ToClient

@@ -6,6 +6,8 @@ use crate::house::House;
 use crate::resolve::{Named, Target};
 use crate::stop::{Denied, Refusal, Stop, Why};
 use crate::trail::{Stage, Trail};
+use authn::revocations::Freshness;
+use model::{Code, ErrorKind};
 use policy::{ActionName, Decision, DenyReason, Environment};
 use protocol::Raw;
 use std::sync::Arc;
@@ -47,6 +49,9 @@ pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Sto
     trail.mark(house, Stage::Authorize);
     match &*decision {
         Decision::Permit { .. } => {
+            if let Some((code, reason)) = unfit(house, &target) {
+                return Err(Stop::fault(target.call.trail, ErrorKind::Unavailable, code, reason));
+            }
             asking::narrow(house, &rules, &subject, &mut target);
             Ok(Permit { judged: target.arguments.clone(), target })
         }
@@ -63,6 +68,21 @@ pub(crate) fn authorize(house: &House, mut target: Target) -> Result<Permit, Sto
             Err(hidden(target, &reason))
         }
     }
+}
+
+/// Why a permitted call may not be sent all the same: its server is contained, or it is not known well enough what has
+/// been revoked to let it have an effect.
+fn unfit(house: &House, target: &Target) -> Option<(Code, &'static str)> {
+    let tenant = &target.call.caller.verified.principal.tenant;
+    // SECURITY: `a_contained_server_gets_nothing`.
+    if house.authn.contains(target.server.as_str(), Some(tenant)) {
+        return Some((Code::SERVER_CONTAINED, "the server is contained"));
+    }
+    // SECURITY: `a_replica_without_its_database_refuses_writes_and_then_everything`.
+    if !target.plain_read && house.authn.freshness() != Freshness::Fresh {
+        return Some((Code::REVOCATIONS_STALE, "no plain read, and it is not known what was revoked lately"));
+    }
+    None
 }
 
 /// The facts of the moment, as policy reads them.

@@ -44,6 +44,10 @@ pub trait CatalogWatch: Send + Sync + 'static {
     /// # Errors
     /// Why not, for operators.
     fn permit(&self, server: &ServerName, plan: &broker::Plan) -> Result<(), Arc<str>>;
+    /// Whether nothing may be sent to this server, also not by the gateway itself.
+    fn is_contained(&self, _server: &ServerName) -> bool {
+        false
+    }
     /// A view is about to be served: policy must know its items first.
     fn listed(&self, view: &ServerView);
     /// A server has left the configuration.
@@ -154,6 +158,7 @@ struct Kept {
     config: Arc<ServerConfig>,
     wanted: Arc<Notify>,
     task: tokio::task::AbortHandle,
+    contained: bool,
 }
 
 impl Drop for Kept {
@@ -214,7 +219,7 @@ impl Catalog {
             self.shared.expect(name);
             let keeper = Keeper::new(Arc::clone(&self.shared), Arc::clone(config), Arc::clone(&wanted));
             let task = tokio::spawn(keeper.run()).abort_handle();
-            keepers.insert(name.clone(), Kept { config: Arc::clone(config), wanted, task });
+            keepers.insert(name.clone(), Kept { config: Arc::clone(config), wanted, task, contained: false });
         }
     }
 
@@ -245,6 +250,20 @@ impl Catalog {
         }
         let mut untried = self.shared.untried.subscribe();
         let _ = tokio::time::timeout(within, untried.wait_for(|untried| *untried == 0)).await;
+    }
+
+    /// Looks which servers are contained: one that is now, or no longer is, is looked at anew. Says whether there is any.
+    pub(crate) fn contain(&self, contained: impl Fn(&ServerName) -> bool) -> bool {
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for (name, kept) in keepers.iter_mut() {
+            let now = contained(name);
+            if std::mem::replace(&mut kept.contained, now) != now {
+                kept.wanted.notify_one();
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// Asks a server again, soon.

@@ -144,6 +144,7 @@ impl House {
         let upstreams = Arc::new(Upstreams::new(settings, &parts.config.servers));
         let watch = Watch {
             rules: Arc::clone(&parts.rules),
+            authn: Arc::clone(&parts.authn),
             audit: parts.audit.clone(),
             clock: Arc::clone(&parts.clock),
         };

@@ -23,6 +23,8 @@ mod resolve;
 mod send;
 
 mod crowd;
+mod lease;
+mod revoked;
 mod stop;
 mod stripped;
 mod trace;

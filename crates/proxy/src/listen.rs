@@ -87,9 +87,11 @@ fn take_place(house: &House, call: &Call) -> Option<crate::crowd::Place> {
 pub(crate) fn until(house: &Arc<House>, verified: &Verified) -> BoxFuture<'static, ()> {
     let (house, verified) = (Arc::clone(house), verified.clone());
     async move {
+        let mut changes = house.authn.changes();
         while house.authn.recheck(&verified).is_ok() {
             let left = verified.expires_at.since(house.clock.now());
-            tokio::time::sleep(left.min(RECHECK)).await;
+            // At once when something is revoked, and now and then for the clock.
+            drop(tokio::time::timeout(left.min(RECHECK), changes.changed()).await);
         }
     }
     .boxed()

@@ -73,6 +73,7 @@ async fn initialize(house: &House, call: Box<Call>) -> Result<Reply, Stop> {
         expires: call.trail.at.after(limits.session_lifetime),
     };
     let opened = house.sessions.open(facts, house.dice.as_ref(), call.trail.at);
+    opened.iter().for_each(|session| session.used_by(&call.caller.verified));
     let id = opened.and_then(|session| HeaderValue::try_from(&**session.id()).ok());
     let Some(id) = id else {
         return Err(Stop::fault(

@@ -8,6 +8,7 @@
 use crate::continuation::{self, LEGS};
 use crate::crowd::{Crowd, Place};
 use crate::house::House;
+use crate::lease::Lease;
 use crate::record::{self, Ending, Recorded};
 use crate::relay::question;
 use crate::reply;
@@ -159,6 +160,20 @@ pub(crate) fn withdraw(house: &House) {
     }
 }
 
+/// Ends the calls that wait for a caller, or in the middle of a server's work, that is no longer good.
+pub(crate) fn end_revoked(house: &House) {
+    let mut table = house.parked.table.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = |waiting: &Waiting| waiting.exchange.lease().and_then(|lease| lease.check().err());
+    let gone: Vec<_> = table.iter().filter_map(|(bay, waiting)| Some((*bay, ended(waiting)?))).collect();
+    let taken: Vec<_> =
+        gone.into_iter().filter_map(|(bay, ended)| Some((table.remove(&bay)?, ended))).collect();
+    drop(table);
+    for (waiting, ended) in taken {
+        waiting.expiry.abort();
+        record::ended(house, &waiting.trail, ErrorKind::Cancelled, ended.code(), ended.reason());
+    }
+}
+
 /// Whether a question of this call's server reaches its client as `input_required`.
 pub(crate) fn waits(sent: &Sent) -> bool {
     sent.call.client.version.era() == Era::Stateless
@@ -193,15 +208,16 @@ pub(crate) async fn resume(house: &House, bay: Bay, recorded: Recorded) -> Resul
         return Err(Stop::refused(stop.trail, refusal.status(http::StatusCode::BAD_REQUEST)).settled());
     };
     let progress = target.call.meta.progress_token.clone();
+    let lease = Lease::new(&house.authn, &target.call.caller.verified, &target.server);
     let answered = match answer {
         Some(answer) => {
             let response = response(&question, answer);
-            exchange.go_on(progress, None);
+            exchange.go_on(progress, None, lease);
             exchange.answer(response).await
         }
         // Not all that was asked was answered: it is asked again.
         None => {
-            exchange.go_on(progress, Some(question));
+            exchange.go_on(progress, Some(question), lease);
             Ok(())
         }
     };

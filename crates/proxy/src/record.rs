@@ -7,6 +7,7 @@ mod leaf;
 
 use crate::house::House;
 use crate::inspect::Vetted;
+use crate::lease::{Ended, Lease};
 use crate::parked::Bay;
 use crate::resolve::Target;
 use crate::stop::{Fault, Stop, Why};
@@ -50,6 +51,8 @@ pub(crate) struct OpenCall {
     leg: Option<Box<Leg>>,
     /// Which token it carries, if it carries one of ours.
     shown: Option<Arc<broker::Shown>>,
+    /// What the call stands on.
+    lease: Lease,
 }
 
 /// How a call ended, for its outcome.
@@ -88,6 +91,7 @@ pub(crate) async fn intent(house: &Arc<House>, vetted: Vetted) -> Result<Recorde
         server: trail.server.clone(),
         leg,
         shown: None,
+        lease: Lease::new(&house.authn, &target.call.caller.verified, &target.server),
     };
     if !target.plain_read
         && let Err(reason) = wait(ticket, true).await
@@ -226,18 +230,20 @@ impl Drop for OpenCall {
             return;
         }
         let attempt = if self.sent { Attempt::Unknown } else { Attempt::NotSent };
+        // Its session may have been ended under it.
+        let ended = self.lease.check().err();
         let ending = Ending {
             status: Status::Failed(ErrorKind::Cancelled),
             attempt,
-            code: None,
-            reason: Some("the caller withdrew or went away"),
+            code: ended.map(Ended::code),
+            reason: Some(ended.map_or("the caller withdrew or went away", Ended::reason)),
             upstream: None,
             findings: &[],
             answer_bytes: 0,
             reply_bytes: 0,
         };
         drop(self.append(&ending));
-        self.observe(Some((ErrorKind::Cancelled, Code::BUSY)));
+        self.observe(Some((ErrorKind::Cancelled, ended.map_or(Code::BUSY, Ended::code))));
         self.tell(&ending);
     }
 }
@@ -319,7 +325,12 @@ pub(crate) async fn stop(house: &House, stop: Stop) -> Stop {
 /// Puts on record that a call ended because its caller, who was asked something, withdrew or did not answer. Never
 /// blocks.
 pub(crate) fn unanswered(house: &House, trail: &Trail, kind: ErrorKind) {
-    let code = Code::INPUT_MISSING;
+    let reason = "the caller was asked something and withdrew, went away or did not answer in time";
+    ended(house, trail, kind, Code::INPUT_MISSING, reason);
+}
+
+/// Puts on record that a call that waited ended without another leg. Never blocks.
+pub(crate) fn ended(house: &House, trail: &Trail, kind: ErrorKind, code: Code, reason: &str) {
     let latency = trail.latency(house);
     house.observer.ended(
         trail.asked(),
@@ -327,7 +338,6 @@ pub(crate) fn unanswered(house: &House, trail: &Trail, kind: ErrorKind) {
         Some((kind, code)),
         latency.total,
     );
-    let reason = "the caller was asked something and withdrew, went away or did not answer in time";
     if let Some(denial) = leaf::denial(trail, kind, code, Some(reason), latency) {
         // The legs that took effect have their outcomes; this one was never sent.
         drop(house.audit.append(house.clock.now(), &Leaf::Denial(denial)));

@@ -121,6 +121,7 @@ pub(crate) fn stop(house: &House, stop: Stop) -> Reply {
             if let Some(challenge) = challenge {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
+            later(&mut response);
             response
         }
         Why::Edge(edge) => {
@@ -136,10 +137,21 @@ pub(crate) fn stop(house: &House, stop: Stop) -> Reply {
         Why::Denied(_) | Why::AskFirst(_) => json(StatusCode::OK, body),
         Why::Busy => {
             let mut response = json(StatusCode::SERVICE_UNAVAILABLE, body);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            later(&mut response);
             response
         }
-        Why::Fault(Fault { kind, code, .. }) => json(status_of(kind, code), body),
+        Why::Fault(Fault { kind, code, .. }) => {
+            let mut response = json(status_of(kind, code), body);
+            later(&mut response);
+            response
+        }
+    }
+}
+
+/// Whoever is turned away for now is told when to come again (RFC 9110 §10.2.3).
+fn later(response: &mut Reply) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
 }
 
@@ -213,7 +225,7 @@ fn error_body(trail: &Trail, rpc: i64, message: &str, code: Code, more: Vec<(&'s
 /// do is not.
 fn status_of(kind: ErrorKind, code: Code) -> StatusCode {
     match (kind, code) {
-        (_, Code::RECORD_UNAVAILABLE | Code::RECORD_OUTCOME | Code::DRAINING) => {
+        (_, Code::RECORD_UNAVAILABLE | Code::RECORD_OUTCOME | Code::DRAINING | Code::SERVER_CONTAINED) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         (

@@ -3,14 +3,16 @@
 use crate::admit::Call;
 use crate::attach::Armed;
 use crate::house::House;
+use crate::lease::Lease;
 use crate::listen;
 use crate::record::OpenCall;
 use crate::resolve::{Named, Target};
-use crate::stop::Stop;
+use crate::stop::{Stop, Why};
 use crate::trace;
 use crate::upstream::{self, Exchange, Outbound, Owner, UpstreamError};
+use authn::AuthnError;
 use ledger::Attempt;
-use model::ServerName;
+use model::{Code, ServerName};
 use protocol::{Members, Method, Raw, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,7 @@ pub(crate) async fn send(house: &Arc<House>, armed: Armed) -> Result<Sent, Stop>
         trace,
         deadline: deadline(&call, &server),
         inbox: call.client.session.as_ref().map(|session| listen::inbox(house, session)),
+        lease: Some(Lease::new(&house.authn, &call.caller.verified, &server)),
     };
     open.sending();
     match house.upstreams.begin(out) {
@@ -74,7 +77,11 @@ pub(crate) async fn failed(
         upstream::Sent::NotSent => Attempt::NotSent,
         upstream::Sent::Unknown => Attempt::Unknown,
     };
-    open.failed(call.trail, attempt, error.kind, error.code, &error.detail(), upstream).await
+    let stop = open.failed(call.trail, attempt, error.kind, error.code, &error.detail(), upstream).await;
+    if error.code == Code::TOKEN_REVOKED && stop.why.facts().1 == Code::TOKEN_REVOKED {
+        return Stop { why: Why::Challenge(AuthnError::Revoked), ..stop };
+    }
+    stop
 }
 
 impl Sent {

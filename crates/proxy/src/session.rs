@@ -16,6 +16,7 @@ pub(crate) use facts::{DECLARED_BYTES, Facts};
 pub(crate) use live::{GET_STREAM, Live, QUESTIONS, UnderWay};
 
 use crate::config::Endpoint;
+use authn::Verified;
 use model::{Dice, Digest, Principal, Sealer, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +88,29 @@ impl Sessions {
     pub(crate) fn end(&self, live: &Live, now: Timestamp) -> Result<(), EndedError> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
         live.close();
+        self.remember(live, now)
+    }
+
+    /// Takes out, and closes, the sessions whose last caller `revoked` says is no longer good. That they have ended is for
+    /// the caller to [`Sessions::remember`].
+    pub(crate) fn end_of(&self, revoked: impl Fn(&Verified) -> bool) -> Vec<(Arc<Live>, Verified)> {
+        let met: Vec<_> = {
+            let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.values().filter_map(|live| Some((Arc::clone(live), live.caller()?))).collect()
+        };
+        let ended: Vec<_> = met.into_iter().filter(|(_, caller)| revoked(caller)).collect();
+        for (live, _) in &ended {
+            self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
+            live.close();
+        }
+        ended
+    }
+
+    /// Remembers that a session has ended.
+    ///
+    /// # Errors
+    /// [`EndedError`] when that could not be made durable.
+    pub(crate) fn remember(&self, live: &Live, now: Timestamp) -> Result<(), EndedError> {
         self.ended.remember(live.key(), live.facts().expires, now)
     }
 

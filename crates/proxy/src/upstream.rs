@@ -40,7 +40,9 @@ pub(crate) use exchange::{Exchange, Inbound};
 pub(crate) use fault::{Sent, UpstreamError};
 
 use crate::config::ServerConfig;
+use crate::lease::Lease;
 use arc_swap::ArcSwap;
+use authn::Verified;
 use child::Children;
 use errand::Errands;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -110,6 +112,8 @@ pub(crate) struct Outbound {
     pub(crate) deadline: Duration,
     /// Where messages go that belong to no call of this client session.
     pub(crate) inbox: Option<Inbox>,
+    /// What the call stands on; none for the gateway's own.
+    pub(crate) lease: Option<Lease>,
 }
 
 /// W3C trace context. What cannot be a header value is left out.
@@ -277,6 +281,7 @@ impl Upstreams {
         };
         let sent = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&sent);
+        let lease = out.lease.clone();
         // However long it lives, it opens within the time of a call.
         let patience = Some(server.timeout()).filter(|patience| *patience < limit);
         let opening = async move {
@@ -287,7 +292,7 @@ impl Upstreams {
                 Err(_) => Err(UpstreamError::timeout(Sent::of(&flag), patience)),
             }
         };
-        Ok(Exchange::new(Box::pin(opening), sent, limit))
+        Ok(Exchange::new(Box::pin(opening), sent, limit, lease))
     }
 
     /// Opens one exchange: sends the call and waits for the first sign of an answer.
@@ -320,6 +325,22 @@ impl Upstreams {
             server.end_session(session, |key| {
                 key.principal == Some(owner.principal) && key.lane == owner.session
             });
+        }
+    }
+
+    /// Ends, at once and whatever is under way there, what is open for a caller of whom `revoked` says so, and everything
+    /// at servers that are `contained`. Children are killed with their groups.
+    pub(crate) fn end_revoked(
+        &self,
+        revoked: impl Fn(&Verified) -> bool,
+        contained: impl Fn(&ServerName) -> bool,
+    ) {
+        for (name, server) in self.servers.load().iter() {
+            if contained(name) {
+                server.contain();
+            } else {
+                server.end_revoked(&revoked);
+            }
         }
     }
 

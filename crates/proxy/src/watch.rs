@@ -4,6 +4,7 @@
 use crate::authorize;
 use crate::catalog::{CatalogEvent, CatalogWatch, Kind, ServerView};
 use crate::rules::Rules;
+use authn::Authn;
 use ledger::{Event, Leaf, What};
 use model::{Clock, Principal, ServerName};
 use policy::{ActionName, Decision, Environment};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 /// Watches the catalog for the house.
 pub(crate) struct Watch {
     pub(crate) rules: Arc<Rules>,
+    pub(crate) authn: Arc<Authn>,
     pub(crate) audit: audit::Writer,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -38,6 +40,10 @@ impl CatalogWatch for Watch {
             Decision::Permit { .. } => Ok(()),
             Decision::Deny(_) => Err("policy does not permit the service to discover the server".into()),
         }
+    }
+
+    fn is_contained(&self, server: &ServerName) -> bool {
+        self.authn.contains(server.as_str(), None)
     }
 
     fn listed(&self, view: &ServerView) {

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The database. Cheap to clone; all clones share the pool.
@@ -67,12 +68,31 @@ impl Db {
                 let patience = format!("{}ms", config.patience.as_millis());
                 let options = options
                     .application_name("portunus")
-                    .options([("statement_timeout", &patience), ("lock_timeout", &patience)]);
+                    .options([("statement_timeout", &patience), ("lock_timeout", &patience)])
+                    // A process that stands still within a transaction holds nobody up for ever.
+                    .options([("idle_in_transaction_session_timeout", "30s")]);
                 let pool = PgPoolOptions::new().max_connections(config.connections);
                 Pool::Postgres(pool.acquire_timeout(config.patience).connect_with(options).await?)
             }
         };
         Ok(Self { pool, said: Arc::new(watch::Sender::new(0)) })
+    }
+
+    /// The same database through connections of its own, at most so many, made when they are needed: for somebody who
+    /// must not wait behind the others. `patience` is the longest wait for a connection.
+    #[must_use]
+    pub fn beside(&self, connections: u32, patience: Duration) -> Self {
+        let pool = match &self.pool {
+            Pool::Sqlite(pool) => {
+                let beside = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(patience);
+                Pool::Sqlite(beside.connect_lazy_with((*pool.connect_options()).clone()))
+            }
+            Pool::Postgres(pool) => {
+                let beside = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience);
+                Pool::Postgres(beside.connect_lazy_with((*pool.connect_options()).clone()))
+            }
+        };
+        Self { pool, said: Arc::clone(&self.said) }
     }
 
     /// Opens it as a program would that knows only the first `steps` of the schema: for the tests of upgrades.

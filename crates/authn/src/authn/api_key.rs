@@ -1,6 +1,7 @@
 //! Tokens that are not signed but known: API keys of the registry. Each is looked up on every request.
 
 use super::{Authn, Verified};
+use crate::revocations::marks::Marks;
 use crate::{AuthnError, Resource};
 use model::{Digest, Principal, Timestamp};
 use std::pin::Pin;
@@ -70,12 +71,14 @@ impl Authn {
             expires_at,
             token: digest,
             bound_to: None,
-            id: None,
-            issued_at: Some(issued_at),
+            marks: Arc::new(Marks { issued_at: Some(issued_at), ..Marks::default() }),
+            // INVARIANT: the epoch is read before what it counts.
+            epoch: *self.epoch.borrow(),
             judged: None,
         };
         // SECURITY: what is revoked is revoked, whatever the registry says (test: `a_revoked_api_key_is_refused`).
-        if self.revocations.view(now)?.revokes(&verified.facts()) {
+        self.knows(now)?;
+        if self.revoked(&verified, now) {
             return Err(AuthnError::Revoked);
         }
         Ok(verified)

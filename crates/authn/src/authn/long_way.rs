@@ -9,6 +9,8 @@ struct Grounds {
     issuer: Arc<Issuer>,
     /// The epoch of the keys that verified it; none for an opaque token.
     keys: Option<u64>,
+    /// The id of the key that did.
+    kid: Option<Arc<str>>,
     /// Until when its issuer's word is believed, if it was asked.
     opaque: Option<(Timestamp, Arc<Hold>)>,
 }
@@ -30,11 +32,7 @@ impl Authn {
             return Err(AuthnError::TooLong);
         }
         let digest = Digest::of(token);
-        let known = {
-            let (state, now) = (self.state.load(), self.clock.now());
-            state.cache.recall(digest, resource.digest(), self.revocations.view(now)?.epoch, now)
-        };
-        let verified = match known {
+        let verified = match self.recall(digest, resource)? {
             Some(verified) => verified,
             None => Box::pin(self.verify(token, digest, resource)).await?,
         };
@@ -80,7 +78,9 @@ impl Authn {
         key.verify(&jws.algorithm, jws.signed, &jws.signature)?;
         let form = Form::Signed { token_type: jws.token_type.as_deref(), algorithm: &jws.algorithm };
         let (claims, contract) = self.judge(&rules, &Presented { claims: &jws.claims, form }, resource)?;
-        Ok((Grounds { issuer: Arc::clone(issuer), keys: Some(epoch), opaque: None }, claims, contract))
+        let kid = key.kid.as_deref().or(jws.kid.as_deref()).map(Into::into);
+        let grounds = Grounds { issuer: Arc::clone(issuer), keys: Some(epoch), kid, opaque: None };
+        Ok((grounds, claims, contract))
     }
 
     /// An opaque token.
@@ -94,7 +94,7 @@ impl Authn {
         let introspector = state.routes.of(token, resource).ok_or(AuthnError::Malformed)?;
         let issuer = state.issuers.get(introspector.issuer()).ok_or(AuthnError::UnknownIssuer)?;
         // What was revoked here is not remembered as good from before.
-        state.routes.forget_before(self.revocations.view(self.clock.now())?.epoch);
+        state.routes.forget_before(*self.epoch.borrow());
         let rules = state.standing.rules(&issuer.implicit, resource)?;
         let answer = introspector.meaning(token, digest).await;
         let (outcome, claims) = match &answer.meaning {
@@ -110,7 +110,7 @@ impl Authn {
         let (claims, contract) = self.judge(&rules, &presented, resource)?;
         let hold = Arc::new(Hold::new(Arc::clone(introspector), token, digest, answer.until));
         let opaque = Some((answer.until, hold));
-        Ok((Grounds { issuer: Arc::clone(issuer), keys: None, opaque }, claims, contract))
+        Ok((Grounds { issuer: Arc::clone(issuer), keys: None, kid: None, opaque }, claims, contract))
     }
 
     /// By the contract that is enforced; the one in shadow is heard besides.
@@ -160,19 +160,20 @@ impl Authn {
             expires_at: claims.expires_at,
             token: digest,
             bound_to: claims.bound_to,
-            id: claims.id,
-            issued_at: claims.issued_at,
+            marks: Arc::new(Marks { key: grounds.kid, ..claims.marks }),
+            // INVARIANT: the epoch is read before what it counts.
+            epoch: *self.epoch.borrow(),
             judged: Some(Arc::new(judged)),
         };
-        let view = self.revocations.view(self.clock.now())?;
-        if view.revokes(&verified.facts()) {
+        let now = self.clock.now();
+        self.knows(now)?;
+        if self.revoked(&verified, now) {
             return Err(AuthnError::Revoked);
         }
         let entry = Entry {
             verified: verified.clone(),
             keys: grounds.keys.map(|epoch| (Arc::clone(&grounds.issuer), epoch)),
             until: until.map_or(verified.expires_at, |until| until.min(verified.expires_at)),
-            revocations: view.epoch,
         };
         state.cache.remember(resource.digest(), entry);
         Ok(verified)

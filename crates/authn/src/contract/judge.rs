@@ -4,6 +4,7 @@
 use super::compile::Contract;
 use super::document::{Omittable, Overage};
 use crate::claims::{self, LIST_ITEMS, numeric_date, text};
+use crate::revocations::marks::Marks;
 use crate::{AuthnError, Resource};
 use model::{Digest, Principal, Timestamp};
 use serde_json::{Map, Value};
@@ -29,10 +30,8 @@ pub(crate) enum Form<'a> {
 #[derive(Clone)]
 pub(crate) struct Claims {
     pub(crate) principal: Principal,
-    /// `jti`.
-    pub(crate) id: Option<Arc<str>>,
-    /// `iat`.
-    pub(crate) issued_at: Option<Timestamp>,
+    /// By what it can be revoked; the key that signed it is for the caller to add.
+    pub(crate) marks: Marks,
     /// The moment from which the token is no longer accepted: `exp` and the skew.
     pub(crate) expires_at: Timestamp,
     /// The groups are to be looked up there.
@@ -44,8 +43,8 @@ pub(crate) struct Claims {
 /// One clause and whether it holds. Nothing of the token is in it but which claim it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clause {
-    /// What is asked: `type`, `algorithm`, `kind`, `expiry`, `time`, `lifetime`, `issuer`, `audience`, `id`, `binding`,
-    /// `subject`, `require`, `user`, `client`, `agent`, `actors`, `tenant`, `roles`, `groups`, `scopes`; of our own
+    /// What is asked: `type`, `algorithm`, `kind`, `expiry`, `time`, `lifetime`, `issuer`, `audience`, `id`, `grant`,
+    /// `session`, `binding`, `subject`, `require`, `user`, `client`, `agent`, `actors`, `tenant`, `roles`, `groups`, `scopes`; of our own
     /// tokens also `own` and `registered`.
     pub clause: &'static str,
     /// The claim it is about.
@@ -171,6 +170,13 @@ impl Contract {
             let id = id.as_ref().and_then(Option::as_ref);
             tell(witness, "own", "aud", claims::is_ours(claims, issued.flatten(), id))?;
         }
+        // SECURITY: what it can be revoked by is never passed over for its shape: `every_kind_means_the_tokens_that_it_names`.
+        let mark = |name: &'static str| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => text(value).map(|text| Some(Arc::from(text))).ok_or(AuthnError::BadClaim(name)),
+        };
+        let grant = tell(witness, "grant", "grant_id", mark("grant_id"))?;
+        let session = tell(witness, "session", "sid", mark("sid"))?;
         let bound_to = tell(witness, "binding", "cnf", claims::bound_to(claims))?;
         if signed {
             // `sub` is required even where another claim names the user (RFC 9068 §2.2).
@@ -213,8 +219,17 @@ impl Contract {
                 issuer: Arc::clone(&self.issuer),
                 registered: registered?,
             };
-            let (id, issued_at, expires_at, bound_to) = (id?, issued?, expires?, bound_to?);
-            Some(Claims { principal, id, issued_at, expires_at, groups_at, bound_to })
+            let subject = claims.get("sub").and_then(text).filter(|subject| *subject != &*principal.user);
+            let marks = Marks {
+                id: id?,
+                grant: grant?,
+                session: session?,
+                subject: subject.map(Arc::from),
+                key: None,
+                issued_at: issued?,
+            };
+            let (expires_at, bound_to) = (expires?, bound_to?);
+            Some(Claims { principal, marks, expires_at, groups_at, bound_to })
         };
         Ok(read())
     }

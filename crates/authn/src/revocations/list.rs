@@ -1,10 +1,11 @@
 //! Tokens that are no longer good, from a list that the operator edits.
 
+use super::marks::Facts;
 use model::{Clock, Digest, Timestamp};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The list, as it stands in the file.
@@ -95,29 +96,18 @@ impl Revoked {
 
     fn means(&self, token: &Facts<'_>) -> bool {
         self.token.is_none_or(|digest| digest == token.digest)
-            && self.issuer.as_deref().is_none_or(|issuer| issuer == token.issuer)
-            && self.jti.as_deref().is_none_or(|jti| Some(jti) == token.jti)
-            && self.user.as_deref().is_none_or(|user| user == token.user)
-            && self.client.as_deref().is_none_or(|client| client == token.client)
+            && self.issuer.as_deref().is_none_or(|issuer| issuer == &*token.principal.issuer)
+            && self.jti.as_deref().is_none_or(|jti| Some(jti) == token.marks.id.as_deref())
+            && self.user.as_deref().is_none_or(|user| user == &*token.principal.user)
+            && self.client.as_deref().is_none_or(|client| client == &*token.principal.client)
             && self.issued_before.is_none_or(|moment| {
-                token.issued_at.is_none_or(|issued| issued < Timestamp::from_seconds(moment))
+                token.marks.issued_at.is_none_or(|issued| issued < Timestamp::from_seconds(moment))
             })
     }
 }
 
-/// What is known of a token when it is looked up.
-pub(crate) struct Facts<'a> {
-    pub(crate) digest: Digest,
-    pub(crate) issuer: &'a str,
-    pub(crate) jti: Option<&'a str>,
-    pub(crate) user: &'a str,
-    pub(crate) client: &'a str,
-    pub(crate) issued_at: Option<Timestamp>,
-}
-
-/// The list made fit for looking up. `epoch` tells two lists apart.
+/// The list made fit for looking up.
 pub(crate) struct View {
-    pub(crate) epoch: u64,
     tokens: HashSet<Digest>,
     by_issuer: HashMap<String, Index>,
 }
@@ -132,8 +122,8 @@ struct Index {
 }
 
 impl View {
-    fn new(list: RevocationList, epoch: u64) -> Self {
-        let mut view = Self { epoch, tokens: HashSet::new(), by_issuer: HashMap::new() };
+    fn new(list: RevocationList) -> Self {
+        let mut view = Self { tokens: HashSet::new(), by_issuer: HashMap::new() };
         for entry in list.revoked {
             if let Some(token) = entry.token {
                 view.tokens.insert(token);
@@ -156,13 +146,11 @@ impl View {
         if self.tokens.contains(&token.digest) {
             return true;
         }
-        let Some(index) = self.by_issuer.get(token.issuer) else { return false };
-        let jti = token.jti.and_then(|jti| index.jti.get(jti));
-        [jti, index.user.get(token.user), index.client.get(token.client), Some(&index.rest)]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|entry| entry.means(token))
+        let principal = token.principal;
+        let Some(index) = self.by_issuer.get(&*principal.issuer) else { return false };
+        let jti = token.marks.id.as_deref().and_then(|jti| index.jti.get(jti));
+        let (user, client) = (index.user.get(&*principal.user), index.client.get(&*principal.client));
+        [jti, user, client, Some(&index.rest)].into_iter().flatten().flatten().any(|entry| entry.means(token))
     }
 }
 
@@ -173,7 +161,6 @@ pub(crate) struct Revocations {
     max_age: Duration,
     /// When the file was last seen to say what `view` says, in milliseconds; never in the future.
     seen_at: AtomicI64,
-    epochs: AtomicU64,
     stamp: std::sync::Mutex<Option<(SystemTime, u64)>>,
 }
 
@@ -185,33 +172,33 @@ impl Revocations {
         clock: &dyn Clock,
     ) -> Result<Self, RevocationError> {
         let revocations = Self {
-            view: arc_swap::ArcSwap::from_pointee(View::new(RevocationList::default(), 0)),
+            view: arc_swap::ArcSwap::from_pointee(View::new(RevocationList::default())),
             file,
             max_age,
             seen_at: AtomicI64::new(i64::MIN),
-            epochs: AtomicU64::new(0),
             stamp: std::sync::Mutex::new(None),
         };
         revocations.reload(clock)?;
         Ok(revocations)
     }
 
-    /// Looks at the file and reads it if it has changed. A list that cannot be read leaves the last one in
+    /// Looks at the file and reads it if it has changed; says whether it had. A list that cannot be read leaves the last one in
     /// force, growing old.
-    pub(crate) fn reload(&self, clock: &dyn Clock) -> Result<(), RevocationError> {
-        let Some(path) = &self.file else { return Ok(()) };
+    pub(crate) fn reload(&self, clock: &dyn Clock) -> Result<bool, RevocationError> {
+        let Some(path) = &self.file else { return Ok(false) };
+        let mut changed = false;
         let now = clock.now();
         let stamp = stamp(path)?;
         let mut known = self.stamp.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *known != Some(stamp) {
             let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
             let list = RevocationList::parse(&text)?;
-            let epoch = self.epochs.fetch_add(1, Ordering::SeqCst) + 1;
-            self.view.store(Arc::new(View::new(list, epoch)));
+            self.view.store(Arc::new(View::new(list)));
             *known = Some(stamp);
+            changed = true;
         }
         self.seen_at.store(now.0, Ordering::Release);
-        Ok(())
+        Ok(changed)
     }
 
     /// The list in force.
@@ -240,18 +227,23 @@ fn file_error(path: &Path, source: std::io::Error) -> RevocationError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::revocations::marks::Marks;
+    use model::Principal;
 
-    const TOKEN: Facts<'_> = Facts {
-        digest: Digest([7; 32]),
-        issuer: "https://idp.test",
-        jti: Some("j1"),
-        user: "alice",
-        client: "cli",
-        issued_at: Some(Timestamp(1_000_000)),
-    };
+    fn means(yaml: &str, issued_at: Option<Timestamp>) -> bool {
+        let principal = Principal {
+            issuer: "https://idp.test".into(),
+            user: "alice".into(),
+            client: "cli".into(),
+            ..Principal::service()
+        };
+        let marks = Marks { id: Some("j1".into()), issued_at, ..Marks::default() };
+        let facts = Facts { digest: Digest([7; 32]), principal: &principal, marks: &marks };
+        View::new(RevocationList::parse(yaml).unwrap()).revokes(&facts)
+    }
 
     fn revokes(yaml: &str) -> bool {
-        View::new(RevocationList::parse(yaml).unwrap(), 1).revokes(&TOKEN)
+        means(yaml, Some(Timestamp(1_000_000)))
     }
 
     #[test]
@@ -274,10 +266,7 @@ mod tests {
         ] {
             assert_eq!(revokes(&yaml), expect, "{yaml}");
         }
-        let undated = Facts { issued_at: None, ..TOKEN };
-        let list =
-            RevocationList::parse("revoked: [{issuer: 'https://idp.test', issued_before: 1}]").unwrap();
-        assert!(View::new(list, 1).revokes(&undated));
+        assert!(means("revoked: [{issuer: 'https://idp.test', issued_before: 1}]", None));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Revocation {
     }
 
     /// What was issued before this moment; what is issued later is good. Our own tokens carry whole seconds, and the
-    /// clocks of replicas differ: within two seconds after it, new tokens are refused too.
+    /// clocks of replicas differ: within [`CLOCKS`](super::CLOCKS) after it, new tokens are refused too.
     #[must_use]
     pub fn issued_before(self, moment: Timestamp) -> Self {
         Self { not_before: Some(moment), ..self }

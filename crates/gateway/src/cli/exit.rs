@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// The record cannot be read.
     #[error("failed to read the record: {0}")]
     Record(String),
+    /// The database could not be used.
+    #[error("{0}")]
+    Database(String),
     /// A server could not be asked.
     #[error("{0}")]
     Server(String),
@@ -71,7 +74,7 @@ impl Failure {
             Self::Usage(_) => USAGE,
             Self::Config(_) | Self::Policy(_) | Self::Plan(_) => CONFIG,
             Self::Start(error) => code_of(error),
-            Self::Record(_) => RECORD,
+            Self::Record(_) | Self::Database(_) => RECORD,
             Self::Server(_) => SERVER,
             Self::Login(_) => IDENTITY,
         }

@@ -6,6 +6,7 @@ use super::exit::Failure;
 use super::out::Out;
 use crate::config;
 use crate::identity::Identity;
+use authn::revocations::{Kind, Revocation, revoke_key};
 use clap::Subcommand;
 use model::{Clock, Dice, SystemClock, SystemDice, Timestamp};
 use serde_json::json;
@@ -77,7 +78,13 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<(), Failure> {
                 list(&keys.list().await.map_err(found)?, false, out)
             }
             Command::Revoke(Revoke { kid, .. }) => {
-                keys.revoke(kid).await.map_err(found)?;
+                if !keys.list().await.map_err(found)?.iter().any(|key| key.kid == *kid) {
+                    return Err(found(vault::VaultError::UnknownKey(kid.clone())));
+                }
+                // Out of the key set, and its tokens are refused on every replica.
+                let revocation = Revocation::new(Kind::Key, kid, "operator").because("portunus keys revoke");
+                let revoked = revoke_key(&identity.db, keys, revocation, clock.now()).await;
+                revoked.map_err(|error| Failure::Database(error.to_string()))?;
                 list(&keys.list().await.map_err(found)?, false, out)
             }
         }

@@ -7,6 +7,7 @@ use super::limits::LimitsSection;
 use super::listen::{AdminSection, ListenSection};
 use super::log::LogSection;
 use super::record::RecordSection;
+use super::revocation::RevocationSection;
 use super::server::ServerSection;
 use super::storage::StorageSection;
 use super::toolset::ToolsetSection;
@@ -45,6 +46,8 @@ pub(crate) struct File {
     pub(super) required_scopes: Vec<String>,
     /// A YAML file of revoked tokens, users and clients; read again when it changes.
     pub(super) revoked_tokens_file: Option<PathBuf>,
+    /// How old the view of what was revoked may be, where there is a database.
+    pub(super) revocation: RevocationSection,
     /// The database. Without this section there is one only where something needs it.
     pub(super) storage: Option<StorageSection>,
     /// Portunus as its own authorization server. Without this section it takes the tokens of `issuers` only.

@@ -38,6 +38,8 @@ pub struct Settings {
     pub required_scopes: Vec<String>,
     /// The file of revoked tokens.
     pub revoked_tokens_file: Option<PathBuf>,
+    /// How old the view of what was revoked may be. Read at start only.
+    pub revocation: authn::revocations::Ages,
     /// The database, if there is one. Read at start only.
     pub storage: Option<::storage::Config>,
     /// The authorization server, if there is one. Whether there is one is read at start only.
@@ -166,6 +168,7 @@ impl File {
             listen,
             admin,
             storage,
+            revocation: self.revocation.check(&at("revocation"), check),
             authorization_server,
             keys_dir: self.keys_dir.map_or_else(|| data_dir.join("keys"), |path| base.join(path)),
             data_dir,

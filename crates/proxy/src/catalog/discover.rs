@@ -189,6 +189,7 @@ impl Asking<'_> {
             trace: Trace::default(),
             deadline: self.deadline,
             inbox: Some(self.inbox.clone()),
+            lease: None,
         })
     }
 }

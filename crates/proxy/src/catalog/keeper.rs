@@ -64,7 +64,8 @@ impl Keeper {
                     },
                 }
             }
-            self.listening = listening;
+            let contained = self.shared.settings.watch.is_contained(&self.config.name);
+            self.listening = listening.filter(|_| !contained);
             // A server that changes all the time is asked once a second.
             tokio::time::sleep(SETTLE).await;
         }
@@ -77,6 +78,9 @@ impl Keeper {
         let (shared, config) = (Arc::clone(&self.shared), Arc::clone(&self.config));
         let asking = Asking { shared: &shared, config: &config, inbox, deadline };
         let asked = async {
+            if shared.settings.watch.is_contained(&config.name) {
+                return Err(DiscoverError { code: Code::SERVER_CONTAINED, reason: "it is contained".into() });
+            }
             match shared.settings.watch.permit(&config.name, &config.plan) {
                 Ok(()) => asking.discover().await,
                 Err(reason) => Err(DiscoverError { code: Code::DENIED, reason }),
@@ -144,7 +148,8 @@ impl Keeper {
         let snapshot = self.shared.current.load();
         let before = snapshot.servers.get(name);
         let ready = before.is_some_and(|view| view.state == State::Ready);
-        if ready && self.failures <= FORGIVEN {
+        let contained = error.code == Code::SERVER_CONTAINED;
+        if ready && self.failures <= FORGIVEN && !contained {
             return;
         }
         let state = State::Missing { code: error.code, reason: Arc::clone(&error.reason) };

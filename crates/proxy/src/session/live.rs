@@ -3,6 +3,7 @@
 use super::Facts;
 use super::replay::{Budget, Place, Replay, Replays};
 use crate::upstream::Inbox;
+use authn::Verified;
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
 use model::{Digest, ServerName, Timestamp};
@@ -33,6 +34,8 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     log_level: Option<LogLevel>,
+    /// Whoever used the session last, as its token was verified.
+    caller: Option<Verified>,
     inbox: Option<Inbox>,
     /// What the client answers each server, as policy narrowed it for the last call there.
     answers: HashMap<ServerName, Raw>,
@@ -97,6 +100,19 @@ impl Live {
 
     pub(super) fn last_used(&self) -> i64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Remembers by which token the session is used.
+    pub(crate) fn used_by(&self, caller: &Verified) {
+        let mut state = self.state();
+        if state.caller.as_ref().is_none_or(|known| known.token != caller.token) {
+            state.caller = Some(caller.clone());
+        }
+    }
+
+    /// By which token the session was used last.
+    pub(super) fn caller(&self) -> Option<Verified> {
+        self.state().caller.clone()
     }
 
     /// What `logging/setLevel` asked for.

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::slots::Slot;
 use super::way::Back;
 use super::{Inbox, Unsolicited};
+use crate::lease::{self, Lease};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use model::ServerName;
@@ -29,7 +30,12 @@ pub(crate) struct Exchange {
     limit: Duration,
     /// A question that has to be put once more.
     again: Option<Request>,
+    /// What the call stands on.
+    lease: Option<Lease>,
 }
+
+/// An open exchange, its deadline and what it stands on.
+type Opening<'e> = (&'e mut Opened, Pin<&'e mut Sleep>, &'e mut Option<Lease>);
 
 #[allow(
     clippy::large_enum_variant,
@@ -86,6 +92,7 @@ impl Exchange {
         opening: BoxFuture<'static, Result<Opened, UpstreamError>>,
         sent: Arc<AtomicBool>,
         limit: Duration,
+        lease: Option<Lease>,
     ) -> Self {
         Self {
             state: State::Opening(opening),
@@ -93,6 +100,7 @@ impl Exchange {
             deadline: Box::pin(tokio::time::sleep(limit)),
             limit,
             again: None,
+            lease,
         }
     }
 
@@ -102,6 +110,11 @@ impl Exchange {
             State::Opening(_) => None,
             State::Open(_, id) => Some(id),
         }
+    }
+
+    /// What the call stands on.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
     }
 
     /// The era the server is spoken to in, once that is known.
@@ -120,10 +133,14 @@ impl Exchange {
         self.opened().await.map(drop)
     }
 
-    async fn opened(&mut self) -> Result<(&mut Opened, Pin<&mut Sleep>), UpstreamError> {
+    async fn opened(&mut self) -> Result<Opening<'_>, UpstreamError> {
         if let State::Opening(opening) = &mut self.state {
             let opened = tokio::select! {
                 biased;
+                // SECURITY: before anything is sent, and at once: `a_call_under_way_ends_with_what_it_stands_on`.
+                ended = lease::ended(&mut self.lease) => {
+                    return Err(UpstreamError::ended(ended, Sent::of(&self.sent)));
+                }
                 opened = opening => opened?,
                 () = &mut self.deadline => {
                     return Err(UpstreamError::timeout(Sent::of(&self.sent), self.limit));
@@ -133,7 +150,7 @@ impl Exchange {
             self.state = State::Open(opened, id);
         }
         match &mut self.state {
-            State::Open(opened, _) => Ok((opened, self.deadline.as_mut())),
+            State::Open(opened, _) => Ok((opened, self.deadline.as_mut(), &mut self.lease)),
             State::Opening(_) => Err(UpstreamError::internal("an exchange that opened is not open")),
         }
     }
@@ -147,10 +164,11 @@ impl Exchange {
             return Ok(Inbound::Request(question));
         }
         let limit = self.limit;
-        let (opened, mut deadline) = self.opened().await?;
+        let (opened, mut deadline, lease) = self.opened().await?;
         loop {
             let message = tokio::select! {
                 biased;
+                ended = lease::ended(lease) => return Err(UpstreamError::ended(ended, Sent::Unknown)),
                 message = opened.wire.next() => message?,
                 () = &mut deadline => return Err(UpstreamError::timeout(Sent::Unknown, limit)),
             };
@@ -165,9 +183,10 @@ impl Exchange {
         }
     }
 
-    /// Goes on for another request of the same caller, who was asked `question`: with time of its own, and, if it has
-    /// not answered, with the same question.
-    pub(crate) fn go_on(&mut self, progress: Option<Id>, question: Option<Request>) {
+    /// Goes on for another request of the same caller, who was asked `question`: with time of its own, on the token of
+    /// that request, and, if it has not answered, with the same question.
+    pub(crate) fn go_on(&mut self, progress: Option<Id>, question: Option<Request>, lease: Lease) {
+        self.lease = Some(lease);
         self.deadline = Box::pin(tokio::time::sleep(self.limit));
         self.again = question;
         if let State::Open(opened, _) = &mut self.state {
@@ -187,6 +206,7 @@ impl Exchange {
             Wire::Http(call) => match call.session() {
                 Some(session) => tokio::select! {
                     biased;
+                    ended = lease::ended(&mut self.lease) => Err(UpstreamError::ended(ended, Sent::Unknown)),
                     posted = session.post(response.bytes) => posted,
                     () = &mut self.deadline => Err(UpstreamError::timeout(Sent::Unknown, self.limit)),
                 },

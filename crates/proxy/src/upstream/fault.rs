@@ -1,5 +1,6 @@
 //! Why an exchange failed, said once for operators and once for callers.
 
+use crate::lease::Ended;
 use model::{Code, ErrorKind};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,6 +74,11 @@ impl UpstreamError {
     /// A fault of ours. Not sent.
     pub(super) fn internal(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Sent::NotSent, ErrorKind::Internal, Code::INTERNAL, text)
+    }
+
+    /// The caller or the server is no longer good.
+    pub(super) fn ended(ended: Ended, sent: Sent) -> Self {
+        Self::new(sent, ErrorKind::Cancelled, ended.code(), ended.reason())
     }
 
     fn new(sent: Sent, kind: ErrorKind, code: Code, text: impl Into<Cow<'static, str>>) -> Self {

@@ -327,6 +327,10 @@ impl Held for Link {
         self.calls.followers().end();
     }
 
+    fn kill(&self) {
+        self.calls.kill();
+    }
+
     fn failed(&self, ticks: u64) -> bool {
         ticks.saturating_sub(self.started) < u64::try_from(STEADY.as_nanos()).unwrap_or(u64::MAX)
     }

@@ -26,6 +26,8 @@ pub(super) async fn run(
         let mut reader = reader;
         tokio::select! {
             biased;
+            // SECURITY: no last words, and nothing it started stays: `a_child_is_killed_with_its_principal`.
+            () = calls.killed() => return drop(process),
             reason = &mut reader => reason,
             reason = write(stdin, queue) => reason,
             status = process.exited() => {

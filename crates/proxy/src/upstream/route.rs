@@ -11,7 +11,7 @@ use protocol::meta::SUBSCRIPTION_ID;
 use protocol::{Era, Id, Message, Method, Notification, Request, Response};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The calls under way on one link.
 pub(super) struct Calls {
@@ -21,6 +21,8 @@ pub(super) struct Calls {
     shared: bool,
     server: ServerName,
     followers: Followers,
+    /// Says that the link ends at once.
+    killed: Notify,
 }
 
 #[derive(Default)]
@@ -77,7 +79,26 @@ impl Heard {
 
 impl Calls {
     pub(super) fn new(era: Era, shared: bool, server: ServerName) -> Self {
-        Self { state: Mutex::default(), era, shared, server, followers: Followers::default() }
+        Self {
+            state: Mutex::default(),
+            era,
+            shared,
+            server,
+            followers: Followers::default(),
+            killed: Notify::new(),
+        }
+    }
+
+    /// Fails all calls, and ends the link at once.
+    pub(super) fn kill(&self) {
+        self.close("whoever it belonged to was revoked, or it was contained");
+        // Whoever moves its messages may not be waiting yet.
+        self.killed.notify_one();
+    }
+
+    /// Ready when the link ends at once. Cancel safe.
+    pub(super) async fn killed(&self) {
+        self.killed.notified().await;
     }
 
     /// Registers a call before it is written.

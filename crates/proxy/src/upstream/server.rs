@@ -14,6 +14,7 @@ use super::web::{Older, Web};
 use super::{Description, Outbound, Shared};
 use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
+use authn::Verified;
 use http::HeaderMap;
 use model::Digest;
 use protocol::header::HeaderParam;
@@ -108,6 +109,25 @@ impl Server {
         self.end(|_| true);
         if let Reach::Http(web) = &self.reach {
             web.door.close_idle();
+        }
+    }
+
+    /// Ends at once what was last used by a caller of whom `revoked` says so; children with their groups.
+    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool) {
+        match &self.reach {
+            Reach::Http(web) => web.end_revoked(revoked),
+            Reach::Stdio { children, .. } => children.end_revoked(revoked),
+            Reach::Nowhere(_) => {}
+        }
+    }
+
+    /// The server is contained: everything there ends at once.
+    pub(super) fn contain(&self) {
+        self.follows.end(|_| true);
+        match &self.reach {
+            Reach::Http(web) => web.kill_all(),
+            Reach::Stdio { children, .. } => children.kill_all(),
+            Reach::Nowhere(_) => {}
         }
     }
 
@@ -305,6 +325,7 @@ impl Server {
         }
         let alone = out.needs_a_lane() && era == Era::Session && !server.shared;
         let slot = if alone { children.free_place(key)? } else { children.place(key)? };
+        out.lease.iter().for_each(|lease| slot.used_by(lease.caller()));
         let open = async || Box::pin(link::open(server, &self.shared, out, era, &self.eras)).await;
         let link = children.hold(&slot, open).await?;
         if let Some(inbox) = &out.inbox {

@@ -358,6 +358,11 @@ impl Held for Session {
         self.followers.end();
     }
 
+    fn kill(&self) {
+        // Calls in flight end by themselves, with what they stand on; the server is told when they have.
+        self.lock().inbox = None;
+    }
+
     fn failed(&self, _: u64) -> bool {
         false
     }

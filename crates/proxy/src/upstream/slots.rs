@@ -7,6 +7,7 @@ use super::Outbound;
 use super::backoff::Backoff;
 use super::fault::UpstreamError;
 use arc_swap::ArcSwapOption;
+use authn::Verified;
 use model::{Clock, Dice, Digest, PrincipalKey};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,8 @@ pub(super) trait Held: Send + Sync {
     fn followed(&self) -> bool;
     /// It is used no more; who follows a resource there is told.
     fn retire(&self);
+    /// It ends at once, with whatever is under way there.
+    fn kill(&self);
     /// Whether, now that it is dead, its end counts as a failure.
     fn failed(&self, ticks: u64) -> bool;
 }
@@ -57,6 +60,8 @@ pub(super) struct Slot<V> {
     /// Held while opening, so that many first calls open once.
     opening: tokio::sync::Mutex<Backoff>,
     used: AtomicU64,
+    /// Whoever used it last, as its token was verified; none for the gateway's own.
+    caller: Mutex<Option<Verified>>,
 }
 
 /// The places of one server.
@@ -110,6 +115,7 @@ impl<V: Held> Slots<V> {
             current: ArcSwapOption::empty(),
             opening: tokio::sync::Mutex::default(),
             used: AtomicU64::new(ticks),
+            caller: Mutex::default(),
         });
         places.insert(key, Arc::clone(&slot));
         Ok(slot)
@@ -200,6 +206,25 @@ impl<V: Held> Slots<V> {
         })
     }
 
+    /// Takes out, and ends at once, what was last used by a caller of whom `revoked` says so. What is shared goes on.
+    pub(super) fn end_revoked(&self, revoked: impl Fn(&Verified) -> bool) {
+        self.kill(|slot| {
+            slot.key.principal.is_some() && slot.caller().is_some_and(|caller| revoked(&caller))
+        });
+    }
+
+    /// Takes out everything, and ends it at once.
+    pub(super) fn kill_all(&self) {
+        self.kill(|_| true);
+    }
+
+    fn kill(&self, chosen: impl Fn(&Arc<Slot<V>>) -> bool) {
+        for held in self.take(chosen) {
+            held.retire();
+            held.kill();
+        }
+    }
+
     /// Takes out whatever `chosen` says, in use or not.
     pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) -> Vec<Arc<V>> {
         let taken = self.take(|slot| chosen(&slot.key));
@@ -240,6 +265,18 @@ impl<V: Held> Slot<V> {
         if current.as_ref().is_some_and(|held| Arc::ptr_eq(held, stale)) {
             self.current.compare_and_swap(&current, None);
         }
+    }
+
+    /// Remembers by which token it is used.
+    pub(super) fn used_by(&self, caller: &Verified) {
+        let mut known = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.token != caller.token) {
+            *known = Some(caller.clone());
+        }
+    }
+
+    fn caller(&self) -> Option<Verified> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn used(&self) -> u64 {
@@ -292,6 +329,9 @@ mod tests {
             self.followed.load(Ordering::Relaxed)
         }
         fn retire(&self) {}
+        fn kill(&self) {
+            self.dead.store(true, Ordering::Relaxed);
+        }
         fn failed(&self, _: u64) -> bool {
             true
         }

@@ -87,6 +87,7 @@ fn call(server: &str, version: Version) -> Outbound {
         trace: Trace::default(),
         deadline: Duration::from_secs(20),
         inbox: None,
+        lease: None,
     }
 }
 

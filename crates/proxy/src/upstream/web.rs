@@ -8,6 +8,7 @@ use super::link::Link;
 use super::session::{self, Session};
 use super::slots::{Held as Holds, Key, Slot, Slots};
 use super::{Description, Outbound, Shared, pair};
+use authn::Verified;
 use model::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +46,19 @@ impl Web {
     pub(super) fn end(&self, chosen: impl Fn(&Key) -> bool) {
         drop(self.sessions.end(&chosen));
         drop(self.pairs.end(chosen));
+    }
+
+    /// Ends at once what was last used by a caller of whom `revoked` says so.
+    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool) {
+        self.sessions.end_revoked(revoked);
+        self.pairs.end_revoked(revoked);
+    }
+
+    /// Ends everything at once.
+    pub(super) fn kill_all(&self) {
+        self.sessions.kill_all();
+        self.pairs.kill_all();
+        self.door.close_idle();
     }
 
     pub(super) fn reap(&self, idle: Duration) {
@@ -112,7 +126,9 @@ impl Web {
 
 fn place<V: Holds>(slots: &Slots<V>, out: &Outbound) -> Result<Arc<Slot<V>>, UpstreamError> {
     let key = Key::of(out);
-    if out.needs_a_lane() { slots.free_place(key) } else { slots.place(key) }
+    let slot = if out.needs_a_lane() { slots.free_place(key)? } else { slots.place(key)? };
+    out.lease.iter().for_each(|lease| slot.used_by(lease.caller()));
+    Ok(slot)
 }
 
 impl Older {

@@ -61,7 +61,7 @@ pub(super) async fn follow(
     let followed = Followed { at, uri, number, updates, ending };
     followed.is_told().await?;
     let limit = server.timeout();
-    let mut asked = Exchange::new(std::future::ready(Ok(opened)).boxed(), Arc::clone(sent), limit);
+    let mut asked = Exchange::new(std::future::ready(Ok(opened)).boxed(), Arc::clone(sent), limit, None);
     loop {
         match asked.next().await? {
             Inbound::Final(Outcome::Result(_)) => break,

@@ -115,8 +115,8 @@ fn listen(server: &Arc<Server>, out: Outbound, uri: &str, sent: &Arc<AtomicBool>
     let wanted = json!({"notifications": {"resourceSubscriptions": [uri]}});
     let listening = out.in_its_place(Version::LATEST, Method::SubscriptionsListen, &wanted);
     let limit = server.limits().session_lifetime;
-    let (server, flag) = (Arc::clone(server), Arc::clone(sent));
-    Exchange::new(async move { server.open(listening, &flag).await }.boxed(), Arc::clone(sent), limit)
+    let (server, flag, lease) = (Arc::clone(server), Arc::clone(sent), listening.lease.clone());
+    Exchange::new(async move { server.open(listening, &flag).await }.boxed(), Arc::clone(sent), limit, lease)
 }
 
 /// Waits until the server has said that it will tell of this resource.

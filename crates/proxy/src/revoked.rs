@@ -1,0 +1,61 @@
+//! What ends when something is revoked, besides the calls and streams under way, which notice by themselves: calls that
+//! wait for their callers, sessions, and what is open at the servers for whoever is no longer good.
+
+use crate::house::House;
+use crate::parked;
+use crate::upstream::Owner;
+use authn::Verified;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl House {
+    /// Ends what is no longer good whenever something is revoked, for ever. Run it in a task of its own.
+    pub async fn keep_revoked(self: Arc<Self>) {
+        let mut changes = self.authn.changes();
+        loop {
+            self.end_revoked();
+            // Once more: a call that was let in before may have opened something after the first look.
+            let more = tokio::time::timeout(AFTER, changes.changed()).await;
+            if more.is_err() {
+                self.end_revoked();
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends what is no longer good.
+    fn end_revoked(self: &Arc<Self>) {
+        let revoked = |verified: &Verified| self.authn.is_revoked(verified);
+        parked::end_revoked(self);
+        let sessions = self.sessions.end_of(revoked);
+        for (session, caller) in &sessions {
+            self.upstreams.end(&Owner { principal: caller.key, session: Some(session.key()) });
+        }
+        let contained = |server: &model::ServerName| self.authn.contains(server.as_str(), None);
+        self.upstreams.end_revoked(revoked, contained);
+        let changed = self.catalog.contain(contained);
+        if !sessions.is_empty() || changed {
+            tracing::info!(sessions = sessions.len(), "something was revoked");
+        }
+        if sessions.is_empty() {
+            return;
+        }
+        // That they have ended is remembered on the disk, which may take its time.
+        let (house, now) = (Arc::clone(self), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            for (session, _) in &sessions {
+                if let Err(error) = house.sessions.remember(session, now) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "an ended session is not remembered"
+                    );
+                }
+            }
+        });
+    }
+}
+
+/// How long after a revocation it is looked once more.
+const AFTER: Duration = Duration::from_millis(300);
