@@ -99,7 +99,7 @@ const SNIPPETS: &[Snippet] = &[
     Snippet { title: "Node (jose)", text: include_str!("../../../examples/verifiers/node.mjs") },
     Snippet { title: "Python (PyJWT)", text: include_str!("../../../examples/verifiers/python.py") },
     Snippet { title: "Go (golang-jwt)", text: include_str!("../../../examples/verifiers/go.go") },
-    Snippet { title: "Rust (jsonwebtoken)", text: include_str!("../../../examples/verifiers/rust.rs") },
+    Snippet { title: "Rust (jsonwebtoken)", text: include_str!("../../../examples/verifiers/rust.txt") },
     Snippet { title: "Envoy", text: include_str!("../../../examples/verifiers/envoy.yaml") },
     Snippet { title: "nginx", text: include_str!("../../../examples/verifiers/nginx.conf") },
 ];
