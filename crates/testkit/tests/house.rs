@@ -12,6 +12,7 @@
 
 mod house {
     mod aside;
+    mod authority;
     mod bad_requests;
     mod bad_servers;
     mod bed;
@@ -26,6 +27,7 @@ mod house {
     mod identity;
     mod importing;
     mod invisible;
+    mod issuing;
     mod journeys;
     mod killed;
     mod lists;

@@ -12,6 +12,7 @@ mod forged;
 mod idp;
 mod keys;
 mod opaque;
+mod own;
 
 /// Saturday, 21 November 2026, 00:00 UTC.
 const NOW: i64 = 1_795_219_200;
