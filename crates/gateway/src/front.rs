@@ -5,6 +5,7 @@ use crate::identity_page;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use issuer::Issuer;
+use model::Code;
 use net::Body;
 use net::listen::Peer;
 use proxy::House;
@@ -28,6 +29,16 @@ impl Front {
         match (&self.identity, &self.issuer, request.uri().path()) {
             (Some(identity), _, JWKS) => key_set(identity, &request),
             (Some(_), _, identity_page::PATH) => identity_page::answer(&self.public_url, request.method()),
+            // SECURITY: nobody signs in at a name that only leads here (DNS rebinding): the cookie would be that name's
+            // (test: `nobody_signs_in_at_a_foreign_host`).
+            (_, Some(_), path)
+                if issuer::answers(path) && !self.house.serves_host(request.uri(), request.headers()) =>
+            {
+                let text = format!("{}: this host is not served here\n", Code::HOST_REFUSED);
+                let mut refused = Response::new(Body::full(text));
+                *refused.status_mut() = StatusCode::FORBIDDEN;
+                refused
+            }
             // Boxed: calls should not carry the room that these need.
             (_, Some(issuer), path) if issuer::answers(path) => Box::pin(issuer.answer(request, peer)).await,
             _ => self.house.handle(request, peer).await,

@@ -1,10 +1,9 @@
 //! `/oauth/introspect` (RFC 7662): whether a token is good, for those whom it concerns.
 
-use crate::client::authentication::authenticate;
-use crate::client::{Client, Method};
 use crate::grant::{self, Grant, refresh};
+use crate::token::caller::{self, Caller};
 use crate::token::own;
-use crate::{Issuer, OauthError};
+use crate::{Issuer, OauthError, revoked};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -24,30 +23,33 @@ async fn answer(
     body: Bytes,
 ) -> Result<Json<Value>, OauthError> {
     let form = crate::form::of_request(&headers, &body)?;
-    let client = authenticate(&issuer, &headers, &form, &peer).await?;
+    let caller = caller::of(&issuer, &form, &headers, &peer).await?;
     // SECURITY: whoever can be anybody could try tokens here until one is good
     // (test: `introspection_answers_only_those_whom_a_token_concerns`; RFC 7662 §2.1).
-    if client.method == Method::None {
+    if !caller.is_confidential() {
         return Err(OauthError::invalid_client("a public client cannot ask about tokens"));
     }
     let token = form.get("token").ok_or_else(|| OauthError::invalid_request("`token` is missing"))?;
     let known = match refresh::look(&issuer, token).await? {
-        Some(presented) => of_refresh(&issuer, &client, &presented),
-        None => of_access(&issuer, &client, token).await?,
+        Some(presented) => of_refresh(&issuer, &caller, &presented),
+        None => of_access(&issuer, &caller, token).await?,
     };
     // Nothing else is said of what is not theirs, not ours, or not good (RFC 7662 §2.2).
     Ok(Json(known.unwrap_or_else(|| json!({ "active": false }))))
 }
 
-async fn of_access(issuer: &Issuer, client: &Client, token: &str) -> Result<Option<Value>, OauthError> {
+async fn of_access(issuer: &Issuer, caller: &Caller, token: &str) -> Result<Option<Value>, OauthError> {
     let Some(mut claims) = own::read(issuer, token) else { return Ok(None) };
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let concerns = text("client_id") == Some(&*client.id)
-        || text("aud").is_some_and(|audience| client.introspects.iter().any(|one| one == audience));
+    let concerns = text("client_id") == Some(caller.id())
+        || text("aud").is_some_and(|audience| caller.introspects().iter().any(|one| one == audience));
     if !concerns {
         return Ok(None);
     }
-    if let Some(id) = text("grant_id") {
+    if revoked::token(issuer, &claims).await? {
+        return Ok(None);
+    }
+    if let Some(id) = text("grant_id").filter(|id| id.starts_with("grt_")) {
         let grant = grant::find(issuer, id).await?;
         if grant.is_none_or(|grant| grant.stands(issuer.now()).is_err()) {
             return Ok(None);
@@ -58,10 +60,10 @@ async fn of_access(issuer: &Issuer, client: &Client, token: &str) -> Result<Opti
     Ok(Some(Value::Object(claims)))
 }
 
-fn of_refresh(issuer: &Issuer, client: &Client, presented: &refresh::Presented) -> Option<Value> {
+fn of_refresh(issuer: &Issuer, caller: &Caller, presented: &refresh::Presented) -> Option<Value> {
     let Grant { client: owner, scopes, user, resource, .. } = &presented.grant;
     let is_good = presented.is_current(issuer.now()) && presented.grant.stands(issuer.now()).is_ok();
-    (*owner == *client.id && is_good).then(|| {
+    (owner == caller.id() && is_good).then(|| {
         json!({
             "active": true, "client_id": owner, "scope": scopes.join(" "), "sub": user, "aud": resource,
             "iss": issuer.config().issuer, "exp": presented.expires_at().seconds(), "token_type": "refresh_token",

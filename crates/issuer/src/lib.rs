@@ -27,6 +27,7 @@ mod rate;
 mod record;
 mod replay;
 mod revoke;
+mod revoked;
 mod router;
 mod secret_text;
 mod tend;

@@ -1,16 +1,18 @@
 //! `/oauth/revoke` (RFC 7009): a client gives its tokens back.
 
-use crate::client::authentication::authenticate;
 use crate::grant::{self, Why, refresh};
-use crate::token::own;
+use crate::token::{caller, own};
 use crate::{Issuer, OauthError};
+use authn::revocations::{self, Kind, Revocation};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Router};
+use model::Timestamp;
 use net::listen::Peer;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) fn routes() -> Router<Arc<Issuer>> {
     Router::new().route("/oauth/revoke", axum::routing::post(answer))
@@ -24,22 +26,33 @@ async fn answer(
     body: Bytes,
 ) -> Result<StatusCode, OauthError> {
     let form = crate::form::of_request(&headers, &body)?;
-    let client = authenticate(&issuer, &headers, &form, &peer).await?;
+    let caller = caller::of(&issuer, &form, &headers, &peer).await?;
     let token = form.get("token").ok_or_else(|| OauthError::invalid_request("`token` is missing"))?;
-    let why = Why { by: &client.id, reason: "its client gave it back" };
+    let why = Why { by: caller.id(), reason: "its client gave it back" };
     if let Some(presented) = refresh::look(&issuer, token).await? {
-        if presented.grant.client == *client.id {
+        if presented.grant.client == caller.id() {
             grant::revoke(&issuer, &presented.grant.id, why).await?;
         }
         return Ok(StatusCode::OK);
     }
     let Some(claims) = own::read(&issuer, token) else { return Ok(StatusCode::OK) };
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("client_id") == Some(&*client.id)
-        && let Some(id) = text("grant_id")
-    {
-        // The access token cannot be told from others of its grant by a client that lost it: all of them end.
-        grant::revoke(&issuer, id, why).await?;
+    if text("client_id") != Some(caller.id()) {
+        return Ok(StatusCode::OK);
+    }
+    // An access token cannot be told from others of its grant by a client that lost it: all of them end.
+    let ended = match text("grant_id") {
+        Some(id) => grant::revoke(&issuer, id, why).await?,
+        None => false,
+    };
+    if let (false, Some(id)) = (ended, text("jti")) {
+        let row = Revocation::new(Kind::Token, id, caller.id()).because(why.reason);
+        let end = claims.get("exp").and_then(Value::as_i64).unwrap_or_default();
+        let row = row.of_issuer(&issuer.config().issuer).until(Timestamp::from_seconds(end).after(SLACK));
+        revocations::revoke(&issuer.db, &row, issuer.now()).await?;
     }
     Ok(StatusCode::OK)
 }
+
+/// How long a row outlives its token: longer than clocks differ.
+const SLACK: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use crate::stop::{Edge, Stop};
 use crate::trail::Trail;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use model::{Code, Digest};
 use net::body::CollectError;
 use net::listen::Peer;
@@ -49,7 +49,7 @@ pub(crate) async fn receive(
 fn check(config: &Config, parts: &Parts, known: bool) -> Result<(), Edge> {
     // SECURITY: a rebound name and a foreign page are refused before anything is read:
     // `a_foreign_host_or_origin_is_refused`.
-    if !host_is_ours(config, parts) || !origin_is_welcome(config, &parts.headers) {
+    if !host_is_ours(config, &parts.uri, &parts.headers) || !origin_is_welcome(config, &parts.headers) {
         return Err(Edge { status: StatusCode::FORBIDDEN, code: Code::HOST_REFUSED });
     }
     if !known {
@@ -72,9 +72,10 @@ fn check(config: &Config, parts: &Parts, known: bool) -> Result<(), Edge> {
     }
 }
 
-fn host_is_ours(config: &Config, parts: &Parts) -> bool {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let named = match (parts.uri.authority(), hosts.next(), hosts.next()) {
+/// Whether a request names one of our hosts, once.
+pub(crate) fn host_is_ours(config: &Config, uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let named = match (uri.authority(), hosts.next(), hosts.next()) {
         (_, _, Some(_)) => return false,
         (Some(authority), None, _) => authority.as_str(),
         (None, Some(host), _) => match host.to_str() {

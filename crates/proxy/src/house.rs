@@ -193,6 +193,11 @@ impl House {
         self.state.store(Arc::new(State::new(config, resources)));
     }
 
+    /// Whether a request names one of the hosts that this listener serves: for what is answered beside the data plane.
+    pub fn serves_host(&self, uri: &http::Uri, headers: &http::HeaderMap) -> bool {
+        crate::endpoint::host_is_ours(&self.state().config, uri, headers)
+    }
+
     /// Ends every stream gracefully, so that the listener can drain. Calls under way go on.
     pub fn drain(&self) {
         self.draining.send_replace(true);

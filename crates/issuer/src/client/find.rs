@@ -1,11 +1,11 @@
 //! From an id to a client.
 
 use super::{Client, Kind, document, registered};
-use crate::Issuer;
 use crate::kept::KeptError;
+use crate::{Issuer, revoked};
 use model::{Code, Digest};
 use std::sync::Arc;
-use storage::{StorageError, on, sqlx};
+use storage::StorageError;
 
 /// No client.
 #[derive(Debug, thiserror::Error)]
@@ -73,16 +73,8 @@ pub async fn find(issuer: &Issuer, id: &str) -> Result<Client, FindError> {
         return Err(FindError::Unknown);
     };
     // SECURITY: a client that was taken out of use begins nothing and gets nothing more, whatever kind it is
-    // (test: `a_revoked_client_is_no_client_any_more`). Of our own clients no other issuer's row speaks.
-    const REVOKED: &str = "SELECT COUNT(*) FROM revocations WHERE kind = 'client' AND id = $1 AND NOT lifts
-        AND not_before > $2 AND (expires_at IS NULL OR expires_at > $2) AND (issuer IS NULL OR issuer = $3)
-        AND tenant IS NULL";
-    let now = issuer.now().0;
-    let rows: i64 = on!(issuer.db, pool => {
-        sqlx::query_scalar(REVOKED).bind(id).bind(now).bind(&config.issuer).fetch_one(pool).await
-    })
-    .map_err(StorageError::from)?;
-    if rows > 0 { Err(FindError::Revoked) } else { Ok(client) }
+    // (test: `a_revoked_client_is_no_client_any_more`).
+    if revoked::client(issuer, id).await? { Err(FindError::Revoked) } else { Ok(client) }
 }
 
 impl Client {

@@ -149,3 +149,39 @@ async fn nothing_that_opens_a_door_is_in_the_rows() {
         assert!(!rows.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn what_was_revoked_since_is_not_refreshed() {
+    use authn::revocations::{Kind, Revocation, lift, revoke};
+    for world in World::each().await {
+        for (kind, id) in [(Kind::User, "usr_alice"), (Kind::Session, "ses_1"), (Kind::Client, "cli")] {
+            let code = world.code(&[]).await;
+            let (access, token) = world.tokens().await;
+            let ask = async || {
+                let pairs =
+                    [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", access.as_str())];
+                world.form("/oauth/introspect", &pairs).await.json()["active"].clone()
+            };
+            assert_eq!(ask().await, true);
+            // Of another tenant, or before this grant: somebody else's business.
+            let elsewhere = Revocation::new(kind, id, "operator").of_tenant("globex");
+            revoke(&world.test.db, &elsewhere, world.clock.now()).await.unwrap();
+            let before =
+                Revocation::new(kind, id, "operator").issued_before(Timestamp(world.clock.now().0 - 5000));
+            revoke(&world.test.db, &before, world.clock.now()).await.unwrap();
+            let (_, token) = world.refresh(&token).await.tokens();
+
+            let row = Revocation::new(kind, id, "operator");
+            revoke(&world.test.db, &row, world.clock.now()).await.unwrap();
+            let refused = world.refresh(&token).await.error();
+            assert!(["invalid_grant", "invalid_client"].contains(&refused.as_str()), "{kind:?}: {refused}");
+            let refused = world.redeem(&code).await.error();
+            assert!(["invalid_grant", "invalid_client"].contains(&refused.as_str()), "{kind:?}: {refused}");
+            assert_eq!(ask().await, false, "{kind:?}");
+            for row in [row, elsewhere] {
+                assert!(lift(&world.test.db, &row, world.clock.now()).await.unwrap());
+            }
+            world.refresh(&token).await.tokens();
+        }
+    }
+}

@@ -66,6 +66,14 @@ impl Caller {
         }
     }
 
+    /// The resources about whose tokens it may ask, besides its own tokens.
+    pub(crate) fn introspects(&self) -> &[String] {
+        match self {
+            Self::Agent(_) => &[],
+            Self::Client(client) => &client.introspects,
+        }
+    }
+
     /// Whether it proved who it is; a public client does not.
     pub(crate) fn is_confidential(&self) -> bool {
         match self {

@@ -4,7 +4,7 @@ use super::reply::Issued;
 use crate::authorize::{Approval, Transaction};
 use crate::client::Client;
 use crate::grant::{self, Grant, Why, refresh};
-use crate::{Form, Issuer, OauthError, secret_text};
+use crate::{Form, Issuer, OauthError, revoked, secret_text};
 use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +23,9 @@ pub(super) async fn redeem(issuer: &Issuer, client: &Client, form: &Form) -> Res
         Ok(granted(issuer, client, request, approval))
     });
     match redeemed.await? {
+        Some(Ok(grant)) if revoked::grant(issuer, &grant).await? => {
+            Err(OauthError::invalid_grant("the person, session or client was revoked; sign in again"))
+        }
         Some(Ok(grant)) => Ok(Issued::under(grant, Some(token))),
         Some(Err(error)) => Err(error),
         None => {

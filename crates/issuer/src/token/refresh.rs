@@ -4,7 +4,7 @@ use super::reply::Issued;
 use crate::client::Client;
 use crate::grant::refresh::{Rotation, look, rotate};
 use crate::grant::{self, Why};
-use crate::{Form, Issuer, OauthError};
+use crate::{Form, Issuer, OauthError, revoked};
 use ledger::{About, Event, What};
 use model::Code;
 
@@ -20,6 +20,13 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
         return Err(OauthError::invalid_grant("the refresh token was issued to another client"));
     }
     grant.stands(issuer.now())?;
+    // SECURITY: whoever was signed out, disabled or taken out of use since gets nothing more
+    // (test: `what_was_revoked_since_is_not_refreshed`).
+    if revoked::grant(issuer, &grant).await? {
+        return Err(OauthError::invalid_grant(
+            "the person, session, agent or client was revoked; sign in again",
+        ));
+    }
     let resource = issuer.resource(&grant.resource);
     let resource = resource.ok_or_else(|| OauthError::invalid_grant("the resource is no longer there"))?;
     if form.get("resource").is_some_and(|asked| asked != grant.resource) {

@@ -42,13 +42,16 @@ impl Authority {
         // Opens no client of the gateway's: nothing here asks for one.
         let sealing = SealingKey::new(1, &Secret::new(vec![1; 32])).unwrap();
         let resource = |path: &str| ResourceConfig { canonical: format!("{url}{path}"), scopes: Vec::new() };
+        let egress = net::egress::Client::new(&net::egress::Config::default()).unwrap();
+        let authn = authn::Authn::new(authn::Config::default(), egress.clone(), clock()).unwrap();
         let issuer = Issuer::new(Parts {
             config: Config::new(url, vec![resource("/mcp")]),
             db: db.clone(),
             keyring,
             keys: Arc::clone(&keys),
             sealer: Arc::new(Sealer::new(vec![sealing]).unwrap()),
-            egress: net::egress::Client::new(&net::egress::Config::default()).unwrap(),
+            authn: Arc::new(authn),
+            egress,
             clock: clock(),
             dice,
             audit,

@@ -281,3 +281,18 @@ async fn a_gateway_killed_while_it_redeems_leaves_a_code_redeemed_once_or_not_at
     // Not an assertion: when the axe falls is the system's to choose.
     eprintln!("codes that were still open: {ends:?}");
 }
+
+#[tokio::test]
+async fn nobody_signs_in_at_a_foreign_host() {
+    let (bed, _authority) = issuing_bed().await;
+    let address = bed.gateway.address();
+    for path in ["/oauth/authorize", "/sign-in", "/consent", "/.well-known/oauth-authorization-server"] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: evil.example:{}\r\nconnection: close\r\n\r\n",
+            address.port()
+        );
+        let refused = testkit::raw(address, request.as_bytes()).await;
+        assert_eq!((refused.status, code(&refused).as_str()), (403, "PTN-1009"), "{path}");
+    }
+    assert_eq!(get(address, "/.well-known/oauth-authorization-server").await.status, 200);
+}
