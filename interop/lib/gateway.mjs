@@ -6,7 +6,7 @@ import { run, start, stop, until } from './process.mjs';
 /**
  * Starts `portunus run` and waits until it is ready.
  * @param {object} options portunus (the binary), dir, port, adminPort, issuer, servers, policies (name → text),
- *   allowedHosts, limits
+ *   allowedHosts, limits, authorizationServer
  */
 export async function startGateway(options) {
   const { portunus, dir, port, adminPort } = options;
@@ -24,6 +24,7 @@ export async function startGateway(options) {
     data_dir: './data',
     policies: './policies',
     issuers: [{ issuer: options.issuer, allow_loopback: true }],
+    authorization_server: options.authorizationServer,
     servers: options.servers,
     limits: options.limits ?? {},
   };

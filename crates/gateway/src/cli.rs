@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod demo;
+mod doctor;
 mod exit;
 mod generate;
 mod import;
@@ -57,6 +58,9 @@ enum Command {
     /// Lists what is revoked, and takes it back.
     #[command(subcommand)]
     Revoked(revoke::Command),
+    /// Tries what the gateway stands on, and says what it can and cannot do.
+    #[command(subcommand)]
+    Doctor(doctor::Command),
     /// Prints the JSON schema of the configuration.
     Schema,
     /// A whole gateway on loopback with demo people, servers and policies, and a self-test.
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Whoami(arguments) => login::whoami(&arguments, &mut out),
         Command::Revoke(arguments) => revoke::revoke(&arguments, &mut out),
         Command::Revoked(command) => revoke::run(&command, &mut out),
+        Command::Doctor(command) => doctor::run(&command, &mut out),
         Command::Schema => out.json(&crate::config::schema()).map_err(Failure::from),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
         Command::Generate(arguments) => generate::run(&arguments),

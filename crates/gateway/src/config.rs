@@ -23,6 +23,7 @@ mod server;
 mod settings;
 mod shape;
 mod storage;
+mod tenant;
 mod toolset;
 mod traces;
 mod tree;

@@ -1,8 +1,11 @@
 //! What the operator says about the authorization server. Reloadable as a whole.
 
 use crate::client::{Keys, Method};
+use crate::session::Lasting;
+use crate::sign_in::TenantConfig;
 use model::Digest;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything the room needs to know.
@@ -26,6 +29,12 @@ pub struct Config {
     pub registration: Option<Registration>,
     /// What tenants let agents do, by tenant; what is not here is not allowed.
     pub agents: BTreeMap<String, AgentRules>,
+    /// Whose people sign in where.
+    pub tenants: Vec<Arc<TenantConfig>>,
+    /// How long sessions of browsers last.
+    pub sessions: Lasting,
+    /// How long a consent lasts.
+    pub consent: Duration,
 }
 
 /// What a tenant lets agents and clients do without a person being asked.
@@ -51,6 +60,9 @@ impl Config {
             documents: Some(Documents::default()),
             registration: Some(Registration::default()),
             agents: BTreeMap::new(),
+            tenants: Vec::new(),
+            sessions: Lasting::default(),
+            consent: 365 * DAY,
         }
     }
 }

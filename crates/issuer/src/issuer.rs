@@ -1,6 +1,8 @@
 //! The room itself: what everything in it stands on.
 
 use crate::kept::Kept;
+use crate::pages::Desk;
+use crate::person::{Accounts, Hasher, People};
 use crate::rate::Rate;
 use crate::{Config, ResourceConfig, client, router};
 use arc_swap::ArcSwap;
@@ -62,12 +64,21 @@ pub struct Issuer {
     pub(crate) failures: Rate,
     /// Refusals of strangers on record.
     pub(crate) complaints: Rate,
+    /// The people of all tenants.
+    pub people: People,
+    /// The accounts whose passwords we keep.
+    pub accounts: Accounts,
+    desk: ArcSwap<Desk>,
 }
 
 impl Issuer {
     /// An authorization server over the parts.
     pub fn new(parts: Parts) -> Self {
+        let desk = Desk::new(&parts.config, &parts);
         let Parts { config, db, keyring, keys, sealer, egress, clock, dice, audit, authn } = parts;
+        let people = People::new(db.clone(), Arc::clone(&clock), Arc::clone(&dice));
+        let hasher = Arc::new(Hasher::recommended(Arc::clone(&dice)));
+        let accounts = Accounts::new(db.clone(), hasher, Arc::clone(&clock), Arc::clone(&dice));
         Self {
             config: ArcSwap::from_pointee(config),
             db,
@@ -86,12 +97,32 @@ impl Issuer {
             beginnings: Rate::default(),
             failures: Rate::default(),
             complaints: Rate::default(),
+            people,
+            accounts,
+            desk: ArcSwap::from_pointee(desk),
         }
     }
 
     /// Puts another configuration in force. Rows stay as they are; what they say is held against the new one.
     pub fn reload(&self, config: Config) {
+        let desk = Desk::of(&config, &self.db, &self.egress, &self.keys, &self.clock, &self.dice);
         self.config.store(Arc::new(config));
+        self.desk.store(Arc::new(desk));
+    }
+
+    /// What the pages work with, as of now.
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.desk.load_full()
+    }
+
+    /// The browsers' sessions.
+    pub fn sessions(&self) -> crate::session::Sessions {
+        self.desk().sessions.clone()
+    }
+
+    /// What people have allowed clients.
+    pub fn consents(&self) -> crate::consent::Consents {
+        self.desk().consents.clone()
     }
 
     /// What the operator says, as of now.

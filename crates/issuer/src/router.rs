@@ -1,6 +1,6 @@
 //! Paths and who answers them. Every part of the room adds its own routes here.
 
-use crate::{Issuer, authorize, client, cors, introspect, metadata, revoke, token};
+use crate::{Issuer, authorize, client, cors, introspect, metadata, pages, revoke, token};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Response, header};
@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 /// Whether a path is this room's, and so not the data plane's.
 pub fn answers(path: &str) -> bool {
-    const WHOLE: [&str; 6] =
-        [metadata::PATH, "/sign-in", "/sign-in/callback", "/sign-out", "/consent", "/device"];
-    const BELOW: [&str; 3] = ["/oauth/", "/sign-in/", "/backchannel-logout/"];
+    const WHOLE: [&str; 6] = [metadata::PATH, "/sign-in", "/sign-out", "/consent", "/connections", "/device"];
+    const BELOW: [&str; 4] = ["/oauth/", "/sign-in/", "/backchannel-logout/", "/assets/"];
     WHOLE.contains(&path) || BELOW.iter().any(|prefix| path.starts_with(prefix))
 }
 
@@ -24,7 +23,7 @@ pub(crate) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(revoke::routes())
         .merge(introspect::routes())
         .layer(axum::middleware::from_fn(cors::open));
-    let people = Router::new().merge(authorize::routes());
+    let people = Router::new().merge(authorize::routes()).merge(pages::routes());
     clients
         .merge(people)
         .layer(DefaultBodyLimit::max(BODY_BYTES))

@@ -11,6 +11,18 @@ pub(crate) fn fresh(prefix: &str, dice: &dyn Dice) -> String {
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// 256 fresh bits without a prefix: for cookies, states and links.
+pub(crate) fn bare(dice: &dyn Dice) -> String {
+    URL_SAFE_NO_PAD.encode(random::<32>(dice))
+}
+
+/// Fresh bytes.
+pub(crate) fn random<const N: usize>(dice: &dyn Dice) -> [u8; N] {
+    let mut bytes = [0; N];
+    dice.fill(&mut bytes);
+    bytes
+}
+
 /// A fresh public id: a prefix and 128 bits in hexadecimal.
 pub(crate) fn id(prefix: &str, dice: &dyn Dice) -> String {
     let mut bytes = [0; 16];

@@ -20,6 +20,10 @@ impl Issuer {
         ] {
             on!(self.db, pool => sqlx::query(text).bind(now).execute(pool).await.map(drop))?;
         }
+        self.accounts.sweep().await?;
+        let desk = self.desk();
+        desk.sessions.sweep().await?;
+        desk.federation.sweep().await?;
         // A grant outlives its tokens a little, so that one that comes late is refused for what it is.
         const GRANTS: &str = "DELETE FROM grants WHERE expires_at <= $1";
         let past = now.saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));

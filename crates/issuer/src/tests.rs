@@ -69,6 +69,9 @@ impl World {
         let clock = Arc::new(FixedClock::at(Timestamp(1_800_000_000_000)));
         let folder = tempfile::tempdir().unwrap();
         let issuer = replica(test.db.clone(), &clock, &folder.path().join("a")).await;
+        const ALICE: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"dev\"]', '[\"staff\"]', 0)";
+        on!(test.db, pool => sqlx::query(ALICE).execute(pool).await.map(drop)).unwrap();
         Self { issuer, clock, test, folder }
     }
 

@@ -132,6 +132,57 @@ codes! {
     CLIENT_LIMIT = 2017: "too many requests to the authorization server",
         "More registrations, or more failed proofs of a client, came than are taken in a minute.",
         "Try again in a minute.";
+    SIGN_IN_NO_PROVIDER = 2020: "no such provider",
+        "The tenant or the identity provider that the page named is not, or no longer, in the configuration.",
+        "Start again from the client; ask the operator which provider is yours.";
+    SIGN_IN_STATE = 2021: "sign-in started elsewhere or too long ago",
+        "What came back from the identity provider does not belong to a sign-in of this browser, was used already, or is older than ten minutes.",
+        "Start again from the client, in this browser, with cookies allowed.";
+    SIGN_IN_UNTRUSTED = 2022: "identity provider's answer refused",
+        "The answer is not the configured provider's own, or its ID token fails a check: issuer, audience, signature, time, nonce or organisation.",
+        "Start again. If it stays, the operator finds the failed check on record under `sign_in_refused`; `portunus doctor idp` tries the provider.";
+    SIGN_IN_REFUSED = 2023: "identity provider said no",
+        "The identity provider refused the sign-in, or the code it had given.",
+        "Try again, or ask whoever runs the identity provider whether you may use this application.";
+    SIGN_IN_CLAIMS = 2024: "identity provider said too little",
+        "The provider vouches for the person but not for what is needed: no stable subject, a list that is none, or more groups than it puts into a token.",
+        "Ask the operator: `claims`, `role_map` and `groups_overage` of the provider say what is read; the record says what was missing.";
+    SIGN_IN_PROVIDER_DOWN = 2025: "identity provider unavailable",
+        "The identity provider does not answer, or its metadata or keys cannot be used. Who is signed in stays signed in, and tokens that were issued go on.",
+        "Try again in a while. The operator finds the reason on record and by `portunus doctor idp`.";
+    SIGN_IN_UNAVAILABLE = 2026: "sign-in unavailable",
+        "The gateway's own database or record cannot be written, so nobody is signed in.",
+        "Try again in a while; `/readyz` names what is missing.";
+    SIGN_IN_WRONG = 2027: "name or password wrong",
+        "There is no such account, or this is not its password.",
+        "Try again, or ask an administrator for a link that sets a new password.";
+    SIGN_IN_WAIT = 2028: "too many tries",
+        "The account or the address has had too many failed sign-ins.",
+        "Wait as long as the page says; the right password is taken then.";
+    SIGN_IN_DISABLED = 2029: "person disabled",
+        "An administrator has disabled the person.",
+        "Ask an administrator of your tenant.";
+    FORM_REFUSED = 2030: "form refused",
+        "The form was not made for this browser's session, or came from another site.",
+        "Open the page again and send it from there, with cookies allowed.";
+    REQUEST_GONE = 2031: "request expired",
+        "The client's request was answered already, or is older than ten minutes.",
+        "Connect again from the client.";
+    LINK_GONE = 2032: "link used or expired",
+        "The link that sets a password was used already, is older than a day, or never was one.",
+        "Ask an administrator for a new one.";
+    LOGOUT_REFUSED = 2033: "logout token refused",
+        "The token that the identity provider sent to end sessions fails a check, or was used before.",
+        "The record says which check; `portunus doctor idp` tries the provider.";
+    NO_SUCH_PAGE = 2034: "no such page",
+        "There is nothing at this address.",
+        "Start from the client, or from `/connections`.";
+    CONSENT_REFUSED = 2035: "not allowed by the person",
+        "The person did not allow the client, or would have to be asked and may not be.",
+        "Connect again and allow it, or use a client that you trust.";
+    SIGN_IN_NEEDED = 2036: "nobody is signed in",
+        "The client asked for an answer without any page, and nobody is signed in in this browser.",
+        "Connect again without `prompt=none`.";
     EXCHANGE_REFUSED = 2040: "token exchange refused",
         "The person's or the agent's token is not good here, or nothing lets this agent act for this person: neither the token's `may_act`, nor a rule of the agent, nor a consent.",
         "Show current tokens of this gateway; let the person consent at `/device`, or the agent's owner change its rule.";

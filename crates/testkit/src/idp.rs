@@ -1,6 +1,7 @@
 //! An identity provider on loopback that signs whatever it is asked to.
 
 mod key;
+mod sign_in;
 mod token;
 
 pub use key::Key;
@@ -8,7 +9,7 @@ pub use token::Token;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use model::Clock;
 use serde_json::{Value, json};
@@ -33,6 +34,9 @@ struct House {
     down: AtomicBool,
     key_fetches: AtomicUsize,
     generation: AtomicUsize,
+    clock: Arc<dyn Clock>,
+    /// What it does when somebody signs in.
+    door: Mutex<sign_in::Door>,
 }
 
 impl FakeIdp {
@@ -47,6 +51,8 @@ impl FakeIdp {
             down: AtomicBool::new(false),
             key_fetches: AtomicUsize::new(0),
             generation: AtomicUsize::new(1),
+            clock: Arc::clone(&clock),
+            door: Mutex::default(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&house)));
         Self { url, house, clock, serving }
@@ -100,8 +106,12 @@ async fn serve(listener: TcpListener, house: Arc<House>) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let house = Arc::clone(&house);
         let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let reply = house.respond(request.uri().path());
-            std::future::ready(Ok::<_, Infallible>(reply))
+            let house = Arc::clone(&house);
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                Ok::<_, Infallible>(house.respond(&head, &body))
+            }
         });
         tokio::spawn(
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
@@ -110,14 +120,15 @@ async fn serve(listener: TcpListener, house: Arc<House>) {
 }
 
 impl House {
-    fn respond(&self, path: &str) -> Response<Full<Bytes>> {
+    fn respond(&self, head: &http::request::Parts, body: &[u8]) -> Response<Full<Bytes>> {
+        let path = head.uri.path();
         if self.down.load(Ordering::SeqCst) {
             return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "temporarily_unavailable"}));
         }
         match path {
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => reply(
                 StatusCode::OK,
-                &json!({
+                &self.metadata(json!({
                     "issuer": *self.named.lock().unwrap(),
                     "jwks_uri": format!("{}/jwks", self.url),
                     "authorization_endpoint": format!("{}/authorize", self.url),
@@ -126,8 +137,12 @@ impl House {
                     "subject_types_supported": ["public"],
                     "id_token_signing_alg_values_supported": ["ES256", "RS256", "EdDSA"],
                     "code_challenge_methods_supported": ["S256"],
-                }),
+                    "userinfo_endpoint": format!("{}/userinfo", self.url),
+                })),
             ),
+            "/authorize" => self.authorize(head.uri.query().unwrap_or_default()),
+            "/token" => self.redeem(body),
+            "/userinfo" => reply(StatusCode::OK, &self.userinfo()),
             "/jwks" => {
                 self.key_fetches.fetch_add(1, Ordering::SeqCst);
                 let keys: Vec<Value> = self.keys.lock().unwrap().iter().map(Key::public).collect();

@@ -14,6 +14,7 @@
 )]
 
 mod address;
+mod browser;
 mod client;
 mod collector;
 mod gateway;
@@ -22,6 +23,7 @@ mod patience;
 mod upstream;
 
 pub use address::free_address;
+pub use browser::{Browser, parameter, path_of};
 pub use client::{Caller, Era, Event, Kept, Line, Reply, Stream, raw};
 pub use collector::{FakeCollector, Mood, SeenSpan};
 pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};

@@ -19,6 +19,7 @@ mod house {
     mod bridging;
     mod canary;
     mod children;
+    mod confused_deputy;
     mod downstream;
     mod fail_closed;
     mod following;
@@ -36,6 +37,7 @@ mod house {
     mod reload;
     mod resuming;
     mod sessions;
+    mod signing_in;
     mod soaking;
     mod traces;
 }

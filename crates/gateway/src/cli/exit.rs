@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     /// A server could not be asked.
     #[error("{0}")]
     Server(String),
+    /// An identity provider cannot be used; why was printed.
+    #[error("{0}")]
+    Identity(String),
     /// A client's file cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -76,6 +79,7 @@ impl Failure {
             Self::Start(error) => code_of(error),
             Self::Record(_) | Self::Database(_) => RECORD,
             Self::Server(_) => SERVER,
+            Self::Identity(_) => IDENTITY,
             Self::Login(_) => IDENTITY,
         }
     }

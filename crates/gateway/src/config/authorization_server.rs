@@ -3,8 +3,10 @@
 use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
 use super::server::{SecretSection, Surroundings};
+use super::tenant::{self, TenantSection};
 use super::units::Span;
 use ::issuer::client::{Keys, Method};
+use ::issuer::session::Lasting;
 use ::issuer::{Config, ConfiguredClient, Documents, Registration, ResourceConfig};
 use model::Digest;
 use schemars::JsonSchema;
@@ -31,6 +33,14 @@ pub(crate) struct AuthorizationServerSection {
     client_documents: DocumentsSection,
     /// Dynamic registration (RFC 7591).
     registration: RegistrationSection,
+    /// The tenants, by name: whose people sign in where.
+    tenants: BTreeMap<String, TenantSection>,
+    /// How long a session of a browser lasts without being used. Default: 1h.
+    session_idle: Option<Span>,
+    /// How long it lasts at most. Default: 12h.
+    session_lifetime: Option<Span>,
+    /// How long a person's consent lasts before they are asked again. Default: 365d.
+    consent_lifetime: Option<Span>,
 }
 
 /// A client written down here.
@@ -142,6 +152,17 @@ impl AuthorizationServerSection {
             check,
         );
         let grant = span(self.grant_lifetime, usual.grant, LONGEST_GRANT, "grant_lifetime", check);
+        let sessions = Lasting {
+            idle: span(self.session_idle, usual.sessions.idle, LONGEST_SESSION, "session_idle", check),
+            absolute: span(
+                self.session_lifetime,
+                usual.sessions.absolute,
+                LONGEST_SESSION,
+                "session_lifetime",
+                check,
+            ),
+        };
+        let consent = span(self.consent_lifetime, usual.consent, LONGEST_GRANT, "consent_lifetime", check);
         if self.registration.per_minute == Some(0) {
             let here = at.key("registration").key("per_minute");
             check.fault(&here, "no registration would pass", "at least 1, or `enabled: false`");
@@ -151,6 +172,9 @@ impl AuthorizationServerSection {
             access_token,
             refresh_token,
             grant,
+            sessions,
+            consent,
+            tenants: tenant::check(self.tenants, around, &at.key("tenants"), check),
             clients: clients(self.clients, around, &at.key("clients"), check),
             documents: self.client_documents.enabled.then(|| Documents {
                 allowed_hosts: self
@@ -244,5 +268,7 @@ impl ClientSection {
 const SHORTEST: Duration = Duration::from_secs(10);
 /// An access token that lives longer is no longer short-lived.
 const LONGEST_TOKEN: Duration = Duration::from_secs(3600);
+/// Longer than a month nobody is taken to be still there.
+const LONGEST_SESSION: Duration = Duration::from_secs(31 * 24 * 3600);
 /// A year.
 const LONGEST_GRANT: Duration = Duration::from_secs(366 * 24 * 3600);

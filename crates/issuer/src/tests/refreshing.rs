@@ -185,3 +185,18 @@ async fn what_was_revoked_since_is_not_refreshed() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refresh_reads_the_person_anew() {
+    for world in World::each().await {
+        let (_, token) = world.tokens().await;
+        let people = &world.issuer.people;
+        people.change("usr_alice", "Alice", None, &["reader".to_owned()], &[]).await.unwrap();
+        let (access, token) = world.refresh(&token).await.tokens();
+        assert_eq!((&claims(&access)["roles"], &claims(&access)["groups"]), (&json!(["reader"]), &json!([])));
+        people.set_active("usr_alice", false).await.unwrap();
+        assert_eq!(world.refresh(&token).await.error(), "invalid_grant");
+        people.set_active("usr_alice", true).await.unwrap();
+        world.refresh(&token).await.tokens();
+    }
+}

@@ -27,6 +27,13 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
             "the person, session, agent or client was revoked; sign in again",
         ));
     }
+    if let Some(user) = &grant.user {
+        // SECURITY: the person as they are now: what was taken away does not come back by a refresh, and a disabled
+        // person gets nothing (test: `a_refresh_reads_the_person_anew`).
+        let person = issuer.people.find(user).await?.filter(|person| person.is_active);
+        let person = person.ok_or_else(|| OauthError::invalid_grant("the person is not active"))?;
+        (grant.roles, grant.groups) = (person.roles, person.groups);
+    }
     let resource = issuer.resource(&grant.resource);
     let resource = resource.ok_or_else(|| OauthError::invalid_grant("the resource is no longer there"))?;
     if form.get("resource").is_some_and(|asked| asked != grant.resource) {

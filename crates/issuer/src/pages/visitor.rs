@@ -1,0 +1,35 @@
+//! Who is looking at a page.
+
+use super::Fault;
+use crate::Issuer;
+use crate::person::Person;
+use crate::session::{Cookie, Session};
+use axum::http::HeaderMap;
+
+/// Somebody who is signed in in this browser.
+pub(crate) struct Visitor {
+    pub(crate) session: Session,
+    pub(crate) person: Person,
+    /// What is in the session's cookie: forms are bound to it.
+    pub(crate) cookie: String,
+}
+
+/// Who is signed in in this browser, if anybody is.
+pub(crate) async fn visitor(issuer: &Issuer, headers: &HeaderMap) -> Result<Option<Visitor>, Fault> {
+    let desk = issuer.desk();
+    let Some(cookie) = desk.cookies.read(headers, Cookie::Session) else { return Ok(None) };
+    let Some(session) = desk.sessions.find(&cookie).await? else { return Ok(None) };
+    // A tenant that is configured no longer has nobody.
+    if desk.tenant(&session.tenant).is_none() {
+        return Ok(None);
+    }
+    let Some(person) = issuer.people.find(&session.user).await? else { return Ok(None) };
+    Ok(Some(Visitor { session, person, cookie }))
+}
+
+impl Visitor {
+    /// What pages call them.
+    pub(crate) fn name(&self) -> &str {
+        &self.person.name
+    }
+}
