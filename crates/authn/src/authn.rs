@@ -82,15 +82,15 @@ struct Sources {
 }
 
 /// What one revision of the configuration made.
-struct State {
-    issuers: HashMap<String, Arc<Issuer>>,
+pub(crate) struct State {
+    pub(crate) issuers: HashMap<String, Arc<Issuer>>,
     /// In the order of the configuration, for the metadata documents.
     names: Vec<String>,
     anonymous: Option<Verified>,
     /// The stored contracts in force.
-    standing: Arc<Standing>,
+    pub(crate) standing: Arc<Standing>,
     /// Opaque tokens.
-    routes: Arc<Routes>,
+    pub(crate) routes: Arc<Routes>,
     directories: Arc<Directories>,
     cache: Cache,
 }
@@ -151,6 +151,21 @@ impl Authn {
         let standing = Arc::new(standing);
         self.state.store(Arc::new(self.state.load().with(Arc::clone(&standing), &sources.config)));
         sources.standing = standing;
+    }
+
+    /// What one revision of the configuration made, for whoever only looks.
+    pub(crate) fn whole(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The way out.
+    pub(crate) fn egress(&self) -> &Client {
+        &self.egress
     }
 
     /// The stored contracts in force.

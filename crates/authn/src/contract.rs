@@ -5,6 +5,7 @@
 
 mod compile;
 mod document;
+mod examine;
 mod fault;
 mod judge;
 mod mapping;
@@ -19,6 +20,7 @@ pub use document::{
     AudienceRule, ClaimType, Document, Many, Mapping, Omittable, One, OpaqueRule, Overage, Requirement,
     Sample, Samples, Tenant, TokenHeader, Unmapped,
 };
+pub use examine::Examination;
 pub use fault::ContractFault;
 pub(crate) use judge::{Claims, Form, Presented};
 pub use judge::{Clause, Report};

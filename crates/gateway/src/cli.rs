@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod contract;
 mod demo;
 mod doctor;
 mod exit;
@@ -42,6 +43,9 @@ enum Command {
     /// Reads the record, also that of a running gateway.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Tries tokens against token contracts, and publishes contracts.
+    #[command(subcommand)]
+    Contract(contract::Command),
     /// Lists, rotates and revokes the keys that sign the gateway's tokens.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
+        Command::Contract(command) => contract::run(&command, &mut out),
         Command::Keys(command) => keys::run(&command, &mut out),
         Command::Login(arguments) => login::login(&arguments, &mut out),
         Command::Logout(arguments) => login::logout(&arguments, &mut out),

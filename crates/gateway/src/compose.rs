@@ -12,8 +12,8 @@ use crate::revocations::Teller;
 use crate::standing::Standing;
 use crate::traces::Exporter;
 use crate::watch::Watch;
-use crate::{admin, aside, keys, metrics, policies, traces};
-use authn::{Authn, Resource};
+use crate::{admin, aside, contracts, keys, metrics, policies, traces};
+use authn::{Authn, Contracts, Resource};
 use futures_util::FutureExt as _;
 use issuer::Issuer;
 use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
@@ -170,6 +170,10 @@ impl Gateway {
             Some(identity) => authn.with_view(Arc::clone(&identity.view)),
             None => authn,
         });
+        if let Some(identity) = &identity {
+            let contracts = Contracts::new(identity.db.clone(), Arc::clone(&clock));
+            contracts::take(&contracts, &authn).await.map_err(IdentityError::from)?;
+        }
         let ended = data.join(ENDED);
         let ended = proxy::Ended::open(&ended, settings.limits.ended_sessions, clock.now())?;
         let record = audit::Config {
@@ -181,6 +185,7 @@ impl Gateway {
             audit::Failures::new(audit::FailuresConfig::default(), audit.clone(), Arc::clone(&clock));
         let failures = Arc::new(failures);
         let metrics = Arc::new(metrics::Metrics::new());
+        authn.watched_by(Arc::<metrics::Metrics>::clone(&metrics));
         let minter = identity.as_ref().map(|identity| identity.minter(&public_url, &clock, &dice));
         let export = |settings| traces::start(settings, egress.clone(), Arc::clone(&dice), &metrics);
         let (traces, exporter) = settings.traces.as_ref().map(export).transpose()?.unzip();
@@ -297,6 +302,10 @@ impl Gateway {
                 .clone()
                 .map(|identity| tokio::spawn(identity.tend(inside.audit.clone(), Arc::clone(&inside.clock)))),
         );
+        tasks.extend(inside.identity.as_ref().map(|identity| {
+            let contracts = Contracts::new(identity.db.clone(), Arc::clone(&inside.clock));
+            tokio::spawn(contracts::follow(contracts, Arc::clone(&inside)))
+        }));
         tasks.extend(inside.issuer.clone().map(|issuer| tokio::spawn(crate::identity::sweep(issuer))));
         tasks.push(tokio::spawn(Arc::clone(&inside.house).keep_revoked()));
         tasks.extend(inside.identity.as_ref().map(|identity| {

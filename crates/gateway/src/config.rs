@@ -16,6 +16,7 @@ mod issuer;
 mod limits;
 mod listen;
 mod log;
+mod opaque;
 mod record;
 mod reference;
 mod revocation;

@@ -39,6 +39,9 @@ pub enum IdentityError {
     /// Keys in the database.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Token contracts in the database.
+    #[error(transparent)]
+    Contracts(#[from] authn::contract::ContractError),
 }
 
 impl Identity {

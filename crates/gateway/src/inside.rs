@@ -117,6 +117,7 @@ impl Inside {
         });
         checks.extend(self.identity.iter().map(|identity| identity.health()));
         checks.extend(self.identity.iter().map(|identity| revocations::health(&identity.view)));
+        checks.extend(crate::contracts::health(&self.authn));
         checks.extend(self.servers());
         if self.draining.load(Ordering::Relaxed) {
             checks.push(HealthCheck::new("draining", Status::Failed, json!({"reason": "shutting down"})));

@@ -10,6 +10,7 @@ pub mod config;
 mod admin;
 mod aside;
 mod compose;
+mod contracts;
 mod front;
 mod health;
 mod identity;

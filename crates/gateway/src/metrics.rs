@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     spans_sent: Counter,
     spans_dropped: Family<ReasonLabel, Counter>,
+    shadow_differences: Family<ShadowLabels, Counter>,
+    introspections: Family<IntrospectionLabels, Counter>,
     gauges: Gauges,
 }
 
@@ -59,6 +61,20 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    issuer: String,
+    version: i64,
+    claim: &'static str,
+    does: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IntrospectionLabels {
+    issuer: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabels {
     server: String,
     state: &'static str,
@@ -98,8 +114,29 @@ impl Metrics {
         let (spans_sent, spans_dropped) = (Counter::default(), Family::default());
         registry.register("spans_sent", "Spans that the collector took", spans_sent.clone());
         registry.register("spans_dropped", "Spans that nobody will see", Family::clone(&spans_dropped));
+        let (shadow_differences, introspections) = (Family::default(), Family::default());
+        registry.register(
+            "contract_shadow_differences",
+            "Tokens that the contract in shadow takes otherwise than the one enforced, by the claim that makes it so",
+            Family::clone(&shadow_differences),
+        );
+        registry.register(
+            "introspections",
+            "Opaque tokens judged by what their issuer said",
+            Family::clone(&introspections),
+        );
         let gauges = Gauges::register(&mut registry);
-        Self { registry, calls, seconds, reloads, spans_sent, spans_dropped, gauges }
+        Self {
+            registry,
+            calls,
+            seconds,
+            reloads,
+            spans_sent,
+            spans_dropped,
+            shadow_differences,
+            introspections,
+            gauges,
+        }
     }
 
     /// Counts a reload of `what`.
@@ -125,6 +162,22 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+impl authn::Watch for Metrics {
+    fn shadow_differs(&self, difference: &authn::Difference<'_>) {
+        let labels = ShadowLabels {
+            issuer: difference.issuer.to_owned(),
+            version: difference.shadow,
+            claim: difference.claim,
+            does: difference.does,
+        };
+        self.shadow_differences.get_or_create(&labels).inc();
+    }
+
+    fn introspected(&self, issuer: &str, outcome: &'static str) {
+        self.introspections.get_or_create(&IntrospectionLabels { issuer: issuer.to_owned(), outcome }).inc();
     }
 }
 

@@ -98,4 +98,4 @@ impl Contract {
 }
 
 /// A resource that no audience names.
-const NOWHERE: &str = "https://resource.invalid/mcp";
+pub(super) const NOWHERE: &str = "https://resource.invalid/mcp";

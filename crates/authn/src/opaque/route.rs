@@ -62,6 +62,27 @@ pub(crate) struct Routes {
 }
 
 impl OpaqueConfig {
+    /// What is wrong with routes as such, whether or not anybody can be asked.
+    pub fn faults(configs: &[Self], issuers: impl Fn(&str) -> bool) -> Vec<OpaqueFault> {
+        let mut faults = Vec::new();
+        for (index, config) in configs.iter().enumerate() {
+            if !issuers(&config.issuer) {
+                faults.push(OpaqueFault::NoIssuer(config.issuer.clone()));
+            }
+            let begins = |reserved: &str| {
+                let prefix = config.prefix.as_str();
+                !prefix.is_empty() && (reserved.starts_with(prefix) || prefix.starts_with(reserved))
+            };
+            if OWN.iter().chain([&SIGNED]).any(|reserved| begins(reserved)) {
+                faults.push(OpaqueFault::Prefix(config.issuer.clone()));
+            }
+            for other in configs.iter().take(index).filter(|other| other.overlaps(config)) {
+                faults.push(OpaqueFault::Ambiguous(other.issuer.clone(), config.issuer.clone()));
+            }
+        }
+        faults
+    }
+
     fn overlaps(&self, other: &Self) -> bool {
         let prefixes = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
         let endpoints = self.endpoints.is_empty()
@@ -84,22 +105,9 @@ impl Routes {
         egress: &Client,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Vec<OpaqueFault>> {
-        let mut faults = Vec::new();
+        let mut faults = OpaqueConfig::faults(configs, issuers);
         let mut routes = Vec::new();
-        for (index, config) in configs.iter().enumerate() {
-            if !issuers(&config.issuer) {
-                faults.push(OpaqueFault::NoIssuer(config.issuer.clone()));
-            }
-            let begins = |reserved: &str| {
-                let prefix = config.prefix.as_str();
-                !prefix.is_empty() && (reserved.starts_with(prefix) || prefix.starts_with(reserved))
-            };
-            if RESERVED.iter().any(|reserved| begins(reserved)) {
-                faults.push(OpaqueFault::Prefix(config.issuer.clone()));
-            }
-            for other in configs.iter().take(index).filter(|other| other.overlaps(config)) {
-                faults.push(OpaqueFault::Ambiguous(other.issuer.clone(), config.issuer.clone()));
-            }
+        for config in configs {
             match Introspector::new(config.clone(), egress.clone(), Arc::clone(clock)) {
                 Ok(introspector) => routes.push(Arc::new(introspector)),
                 Err(reason) => {
@@ -113,7 +121,10 @@ impl Routes {
     /// Whom to ask about a token; `None` for one that is not opaque, or that nobody here knows.
     pub(crate) fn of(&self, token: &[u8], resource: &Resource) -> Option<&Arc<Introspector>> {
         // A signed token says itself who made it, and is not shown to anybody.
-        if self.all.is_empty() || looks_signed(token) || token.starts_with(OWN.as_bytes()) {
+        if self.all.is_empty()
+            || looks_signed(token)
+            || OWN.iter().any(|own| token.starts_with(own.as_bytes()))
+        {
             return None;
         }
         self.all.iter().find(|route| route.config.matches(token, resource))
@@ -145,5 +156,4 @@ fn looks_signed(token: &[u8]) -> bool {
 /// `{"` in base64url: how every signed token begins.
 const SIGNED: &str = "eyJ";
 /// How credentials of this gateway begin: they are nobody else's to see.
-const OWN: &str = "ptn_";
-const RESERVED: [&str; 2] = [SIGNED, OWN];
+const OWN: [&str; 2] = ["ptk_", "ptn_"];

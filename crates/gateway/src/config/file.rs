@@ -6,6 +6,7 @@ use super::issuer::IssuerSection;
 use super::limits::LimitsSection;
 use super::listen::{AdminSection, ListenSection};
 use super::log::LogSection;
+use super::opaque::GroupDirectorySection;
 use super::record::RecordSection;
 use super::revocation::RevocationSection;
 use super::server::ServerSection;
@@ -40,6 +41,8 @@ pub(crate) struct File {
     pub(super) policy_zone: Option<String>,
     /// The identity providers whose tokens are accepted.
     pub(super) issuers: Vec<IssuerSection>,
+    /// Where groups are looked up that are too many for a token, by the name that token contracts call them.
+    pub(super) group_directories: BTreeMap<String, GroupDirectorySection>,
     /// Scopes named in challenges and in the resource metadata.
     pub(super) scopes: Vec<String>,
     /// Scopes without which a token is refused at every endpoint.

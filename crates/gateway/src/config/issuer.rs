@@ -2,8 +2,10 @@
 
 use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
+use super::opaque::IntrospectionSection;
+use super::server::Surroundings;
 use super::units::{Names, Span};
-use authn::{ClaimNames, ClaimPath, IssuerConfig, KeySource, TenantSource};
+use authn::{ClaimNames, ClaimPath, IssuerConfig, KeySource, OpaqueConfig, TenantSource};
 use net::egress::Rule;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,6 +35,8 @@ pub(crate) struct IssuerSection {
     skew: Option<Span>,
     /// The longest life a token may have. Default: 24h.
     max_lifetime: Option<Span>,
+    /// Its opaque tokens, if it has any.
+    introspection: Option<IntrospectionSection>,
     /// Whether the issuer may be on a loopback address, and then over plain HTTP (development).
     #[serde(default)]
     allow_loopback: bool,
@@ -77,22 +81,37 @@ struct ClaimsSection {
     scopes: Option<Names>,
 }
 
-/// The checked issuers.
-pub(super) fn check(sections: Vec<IssuerSection>, at: &At, check: &mut Check) -> Vec<IssuerConfig> {
+/// The checked issuers, and how their opaque tokens are told apart.
+pub(super) fn check(
+    sections: Vec<IssuerSection>,
+    around: &Surroundings<'_>,
+    at: &At,
+    check: &mut Check,
+) -> (Vec<IssuerConfig>, Vec<OpaqueConfig>) {
     let mut seen = std::collections::BTreeSet::new();
-    let mut issuers = Vec::new();
+    let (mut issuers, mut opaque) = (Vec::new(), Vec::new());
     for (index, section) in sections.into_iter().enumerate() {
         let here = at.index(index);
         if !seen.insert(section.issuer.clone()) {
             check.fault(&here.key("issuer"), "the same issuer twice", "each issuer once");
         }
-        issuers.push(section.check(&here, check));
+        let (issuer, tokens) = section.check(around, &here, check);
+        issuers.push(issuer);
+        opaque.extend(tokens);
     }
-    issuers
+    for fault in OpaqueConfig::faults(&opaque, |_| true) {
+        check.fault(at, fault.to_string(), "prefixes or endpoints that no other issuer has");
+    }
+    (issuers, opaque)
 }
 
 impl IssuerSection {
-    fn check(self, at: &At, check: &mut Check) -> IssuerConfig {
+    fn check(
+        self,
+        around: &Surroundings<'_>,
+        at: &At,
+        check: &mut Check,
+    ) -> (IssuerConfig, Option<OpaqueConfig>) {
         let rule = Rule { allow_loopback: self.allow_loopback, allow_private: self.allow_private };
         url(&self.issuer, rule, &at.key("issuer"), check);
         if let Some(uri) = &self.jwks_uri {
@@ -123,8 +142,20 @@ impl IssuerSection {
             ),
         };
         let algorithms = self.algorithms.map(|list| list.into_iter().map(Into::into).collect());
-        IssuerConfig {
-            keys: self.jwks_uri.map_or(KeySource::Discovery, KeySource::JwksUri),
+        let only = self.introspection.as_ref().is_some_and(|section| section.only);
+        if only && self.jwks_uri.is_some() {
+            check.fault(
+                &at.key("jwks_uri"),
+                "keys of an issuer that signs nothing",
+                "no `introspection.only`",
+            );
+        }
+        let keys = if only { KeySource::None } else { KeySource::Discovery };
+        let here = at.key("introspection");
+        let opaque =
+            self.introspection.and_then(|section| section.check(&default.issuer, rule, around, &here, check));
+        let issuer = IssuerConfig {
+            keys: self.jwks_uri.map_or(keys, KeySource::JwksUri),
             algorithms: algorithms.unwrap_or(default.algorithms),
             token_types: self.token_types.unwrap_or(default.token_types),
             claims: self.claims.names(),
@@ -134,11 +165,12 @@ impl IssuerSection {
             max_lifetime: self.max_lifetime.map_or(default.max_lifetime, |span| span.0),
             rule,
             issuer: default.issuer,
-        }
+        };
+        (issuer, opaque)
     }
 }
 
-fn url(text: &str, rule: Rule, at: &At, check: &mut Check) {
+pub(super) fn url(text: &str, rule: Rule, at: &At, check: &mut Check) {
     match WebAddress::parse(text) {
         Err(why) => check.fault(at, why, "an address such as https://idp.example.org"),
         Ok(url) if is_loopback(&url.host) && !rule.allow_loopback => {

@@ -5,7 +5,8 @@ use super::file::File;
 use super::server::Surroundings;
 use super::storage::StorageSection;
 use super::{
-    AuthorizationServer, Listen, Log, NAME_ACCEPTS, Record, Traces, downstream, issuer, server, toolset,
+    AuthorizationServer, Listen, Log, NAME_ACCEPTS, Record, Traces, downstream, issuer, opaque, server,
+    toolset,
 };
 use model::{Limits, ServerName, ToolsetName};
 use proxy::{ServerConfig, Toolset};
@@ -32,6 +33,10 @@ pub struct Settings {
     pub egress: net::egress::Client,
     /// The identity providers.
     pub issuers: Vec<authn::IssuerConfig>,
+    /// How their opaque tokens are told apart, and where to ask about them.
+    pub opaque: Vec<authn::OpaqueConfig>,
+    /// Where groups are looked up that are too many for a token.
+    pub group_directories: Vec<authn::GroupDirectory>,
     /// Scopes named in challenges and in the resource metadata.
     pub scopes: Vec<String>,
     /// Scopes without which a token is refused.
@@ -69,6 +74,8 @@ impl Settings {
     pub fn authn(&self, own: Option<authn::IssuerConfig>) -> authn::Config {
         authn::Config {
             issuers: own.into_iter().chain(self.issuers.iter().cloned()).collect(),
+            opaque: self.opaque.clone(),
+            group_directories: self.group_directories.clone(),
             danger_anonymous: self.listen.anonymous.as_deref().cloned(),
             revoked_tokens_file: self.revoked_tokens_file.clone(),
             cached_tokens: self.limits.cached_tokens,
@@ -128,7 +135,6 @@ impl File {
         if !vouched && listen.anonymous.is_none() && !check.is_broken(&at("issuers")) {
             check.absent(&at("issuers"), "nobody could sign in", "at least one issuer");
         }
-        let issuers = issuer::check(self.issuers, &at("issuers"), check);
         let limits = self.limits.check(&at("limits"), check);
         let egress = self.egress.check(base, &limits, &at("egress"), check);
         let broken: Vec<String> = check.entries_broken(&at("servers"));
@@ -137,6 +143,9 @@ impl File {
             check.absent(&at("servers"), "a gateway to nothing", "at least one server");
         }
         let around = Surroundings { base, limits: &limits, egress: egress.as_ref() };
+        let (issuers, opaque) = issuer::check(self.issuers, &around, &at("issuers"), check);
+        let group_directories =
+            opaque::directories(self.group_directories, &around, &at("group_directories"), check);
         let servers = servers(self.servers, &around, check);
         downstream::check_audiences(&servers, listen.public_url.as_deref(), &at("servers"), check);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -176,6 +185,8 @@ impl File {
             zone,
             egress: egress?,
             issuers,
+            opaque,
+            group_directories,
             scopes: self.scopes,
             required_scopes: self.required_scopes,
             revoked_tokens_file,

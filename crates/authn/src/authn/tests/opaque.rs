@@ -427,7 +427,7 @@ async fn two_routes_for_one_token_are_a_fault_of_the_configuration() {
     assert!(ambiguous(faults(&[("a_", &[]), ("a_b", &[])])));
     assert!(ambiguous(faults(&[("", &["/a", "/b"]), ("", &["/b"])])));
     assert!(ambiguous(faults(&[("x", &[]), ("x", &["/b"])])));
-    for prefix in ["e", "ey", "eyJhbGci", "p", "ptn_x"] {
+    for prefix in ["e", "ey", "eyJhbGci", "p", "ptn_x", "ptk_"] {
         let found = faults(&[(prefix, &[])]);
         assert!(matches!(found.as_slice(), [ConfigError::Opaque(OpaqueFault::Prefix(_))]), "{prefix}");
     }
