@@ -6,12 +6,14 @@ import { run, start, stop, until } from './process.mjs';
 /**
  * Starts `portunus run` and waits until it is ready.
  * @param {object} options portunus (the binary), dir, port, adminPort, issuer, servers, policies (name → text),
- *   allowedHosts, limits, authorizationServer
+ *   allowedHosts, limits, authorizationServer, issuerExtra (more of the issuer's entry), files (name → text, beside the
+ *   configuration)
  */
 export async function startGateway(options) {
   const { portunus, dir, port, adminPort } = options;
   mkdirSync(join(dir, 'policies'), { recursive: true });
   for (const [name, text] of Object.entries(options.policies)) writeFileSync(join(dir, 'policies', name), text);
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(dir, name), text, { mode: 0o600 });
   const config = {
     version: 1,
     listen: {
@@ -23,7 +25,7 @@ export async function startGateway(options) {
     admin: { address: `127.0.0.1:${adminPort}` },
     data_dir: './data',
     policies: './policies',
-    issuers: [{ issuer: options.issuer, allow_loopback: true }],
+    issuers: [{ issuer: options.issuer, allow_loopback: true, ...options.issuerExtra }],
     authorization_server: options.authorizationServer,
     servers: options.servers,
     limits: options.limits ?? {},

@@ -10,8 +10,11 @@ const people = {
 
 const client = { id: 'interop-agent', redirect: 'http://127.0.0.1:9/callback' };
 
-/** Starts the provider. Every resource may be asked for, and gets RFC 9068 tokens signed with ES256. */
-export async function startIdp(port) {
+/**
+ * Starts the provider. Every resource may be asked for, and gets RFC 9068 tokens signed with ES256; with `opaque`, opaque
+ * ones, which `opaque.clients` may ask about and which can be revoked.
+ */
+export async function startIdp(port, { opaque } = {}) {
   const issuer = `http://localhost:${port}`;
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const key = { ...(await exportJWK(privateKey)), kid: 'interop-1', alg: 'ES256', use: 'sig' };
@@ -28,6 +31,7 @@ export async function startIdp(port) {
         response_types: ['code'],
         id_token_signed_response_alg: 'ES256',
       },
+      ...(opaque?.clients ?? []),
     ],
     findAccount: (_, id) => (people[id] ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
     pkce: { required: () => true },
@@ -35,14 +39,14 @@ export async function startIdp(port) {
     extraTokenClaims: (_, token) => people[token.accountId],
     features: {
       devInteractions: { enabled: true },
+      ...(opaque && { introspection: { enabled: true, allowedPolicy: () => true }, revocation: { enabled: true } }),
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo: (_, resource) => ({
           scope: 'mcp',
           audience: resource,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'ES256' } },
+          ...(opaque ? { accessTokenFormat: 'opaque' } : { accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } }),
         }),
       },
     },
@@ -50,7 +54,16 @@ export async function startIdp(port) {
   const server = await new Promise((resolve) => {
     const listening = provider.listen(port, '127.0.0.1', () => resolve(listening));
   });
-  return { issuer, signIn: (user, resource) => signIn(issuer, user, resource), stop: () => server.close() };
+  const asked = [];
+  server.on('request', ({ url, headers }) => {
+    if (url === '/token/introspection') asked.push(headers.authorization ? 'secret' : 'key');
+  });
+  const revoke = (token) =>
+    fetch(`${issuer}/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token, client_id: client.id }),
+    });
+  return { issuer, asked, revoke, signIn: (user, resource) => signIn(issuer, user, resource), stop: () => server.close() };
 }
 
 /** What a browser does for a person: authorization code with PKCE, the login form, the consent form. */

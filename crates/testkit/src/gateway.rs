@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub struct Setup {
     config: Value,
     policies: Vec<(String, String)>,
+    files: Vec<(String, String)>,
     data: Option<PathBuf>,
     clock: Arc<dyn Clock>,
 }
@@ -53,9 +54,30 @@ impl Setup {
         Self {
             config,
             policies: vec![("readers".to_owned(), READERS.to_owned())],
+            files: Vec::new(),
             data: None,
             clock: clock(),
         }
+    }
+
+    /// Trusts another provider, too.
+    #[must_use]
+    pub fn also_trusting(self, idp: &FakeIdp) -> Self {
+        self.issuer(json!({"issuer": idp.issuer(), "allow_loopback": true}))
+    }
+
+    /// Puts a file beside the configuration.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Adds an entry to `issuers`.
+    #[must_use]
+    pub fn issuer(mut self, entry: Value) -> Self {
+        self.config["issuers"].as_array_mut().unwrap().push(entry);
+        self
     }
 
     /// Adds a server; `echo` reads, every other tool does its worst.
@@ -113,6 +135,9 @@ impl Setup {
         std::fs::create_dir(&policies).unwrap();
         for (name, text) in &self.policies {
             std::fs::write(policies.join(format!("{name}.cedar")), text).unwrap();
+        }
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
         }
         let file = folder.path().join("portunus.yaml");
         // JSON is YAML.

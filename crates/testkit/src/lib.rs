@@ -19,6 +19,7 @@ mod client;
 mod collector;
 mod gateway;
 mod idp;
+mod introspection;
 mod patience;
 mod upstream;
 
@@ -28,5 +29,6 @@ pub use client::{Caller, Era, Event, Kept, Line, Reply, Stream, raw};
 pub use collector::{FakeCollector, Mood, SeenSpan};
 pub use gateway::{Recorded, Setup, TestGateway, clock, read_record};
 pub use idp::{FakeIdp, Key, Token};
+pub use introspection::FakeLogin;
 pub use patience::{eventually, soon};
 pub use upstream::{Act, FakeUpstream, Seen, tool};

@@ -20,6 +20,7 @@ mod house {
     mod canary;
     mod children;
     mod confused_deputy;
+    mod contracts;
     mod downstream;
     mod fail_closed;
     mod following;
@@ -33,6 +34,7 @@ mod house {
     mod killed;
     mod lists;
     mod matrix;
+    mod opaque;
     mod questions;
     mod reload;
     mod resuming;

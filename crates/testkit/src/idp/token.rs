@@ -90,6 +90,11 @@ impl Token {
         self.seal(&self.header.to_string(), claims, |message| self.key.sign(message))
     }
 
+    /// Signed under a header that is this text, JSON or not.
+    pub fn sign_header(&self, header: &str) -> String {
+        self.seal(header, &self.claims.to_string(), |message| self.key.sign(message))
+    }
+
     /// The claims as they will be signed.
     pub fn claims(&self) -> String {
         self.claims.to_string()

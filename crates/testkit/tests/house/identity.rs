@@ -22,10 +22,10 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
             good.clone().claim("aud", change(good.value("aud").as_str().unwrap())).sign()
         })
     }
-    let hour = 3600;
-    let now = clock().now().seconds();
+    let (hour, now) = (3600, clock().now().seconds());
     let foreign_url = foreign.issuer().to_owned();
     let (foreign_key, ec_id, rsa_id) = (foreign.key("ES256"), ec.id.clone(), rsa.id.clone());
+    let twice = ec.id.clone();
     let public = rsa.public().to_string().into_bytes();
     let modulus = rsa.public()["n"].as_str().unwrap().as_bytes().to_vec();
     let embedded = Key::es256("embedded");
@@ -33,12 +33,22 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
         changed("expired", move |token| token.claim("exp", now - 120)),
         changed("not valid yet", move |token| token.claim("nbf", now + hour)),
         changed("issued in the future", move |token| token.claim("iat", now + hour)),
+        changed("issued a minute and a half ahead", move |token| token.claim("iat", now + 90)),
+        changed("with nbf as text", |token| token.claim("nbf", "0")),
         changed("good for ten years", move |token| token.claim("exp", now + 10 * 365 * 24 * hour)),
         changed("without exp", |token| token.without("exp")),
         changed("with exp as text", |token| token.claim("exp", "4000000000")),
         changed("for somebody else", |token| token.claim("aud", "https://elsewhere.example/mcp")),
         changed("for another endpoint of ours", move |token| token.claim("aud", other_endpoint.clone())),
         aimed("for a longer path", |aud| json!(format!("{aud}/more"))),
+        aimed("for our URL with a slash", |aud| json!(format!("{aud}/"))),
+        aimed("for our URL in capitals", |aud| json!(aud.to_uppercase())),
+        aimed("for our URL with a capital scheme", |aud| json!(aud.replacen("http", "HTTP", 1))),
+        aimed("for our URL with an empty query", |aud| json!(format!("{aud}?"))),
+        aimed("for our URL with an escape", |aud| json!(aud.replacen("mcp", "%6dcp", 1))),
+        aimed("for us and a number", |aud| json!([aud, 1])),
+        aimed("for us in a list in a list", |aud| json!([[aud]])),
+        aimed("for us among others in one text", |aud| json!(format!("{aud} https://elsewhere.example"))),
         aimed("for our origin only", |aud| json!(aud.strip_suffix(UP).unwrap())),
         changed("without aud", |token| token.without("aud")),
         changed("with an empty list for aud", |token| token.claim("aud", json!([]))),
@@ -49,6 +59,18 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
         changed("without client", |token| token.without("client_id")),
         changed("without tenant", |token| token.without("tenant")),
         changed("without iss", |token| token.without("iss")),
+        changed("with our issuer and a slash", |token| {
+            let issuer = format!("{}/", token.value("iss").as_str().unwrap());
+            token.claim("iss", issuer)
+        }),
+        changed("with our issuer in capitals", |token| {
+            let issuer = token.value("iss").as_str().unwrap().to_uppercase();
+            token.claim("iss", issuer)
+        }),
+        changed("with a list for iss", |token| {
+            let issuer = json!([token.value("iss")]);
+            token.claim("iss", issuer)
+        }),
         changed("with another issuer's name", move |token| token.claim("iss", foreign_url.clone())),
         changed("signed by another issuer", move |token| token.by(foreign_key.clone())),
         changed("signed by an unknown key", |token| token.by(Key::es256("nobody-knows"))),
@@ -60,6 +82,9 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
             token.by(Key::es256("jku")).header("jku", "https://elsewhere.example/jwks")
         }),
         changed("with a critical extension", |token| token.header("crit", json!(["x"])).header("x", 1)),
+        changed("with an unencoded payload", |token| token.header("b64", false)),
+        changed("with a compressed payload", |token| token.header("zip", "DEF")),
+        changed("a refresh token", |token| token.claim("typ", "Refresh")),
         changed("an ID token by its type", |token| token.header("typ", "JWT")),
         changed("an ID token by its claims", |token| token.claim("nonce", "n").claim("at_hash", "h")),
         changed("a logout token", |token| token.header("typ", "logout+jwt")),
@@ -80,6 +105,18 @@ fn forgeries(foreign: &FakeIdp, ec: &Key, rsa: &Key, other_endpoint: String) -> 
         forged("with a claim twice", |good| {
             let claims = good.claims();
             good.sign_claims(&format!("{},\"sub\":\"root\"}}", claims.strip_suffix('}').unwrap()))
+        }),
+        forged("with a claim twice, once escaped", |good| {
+            let claims = good.claims();
+            good.sign_claims(&format!("{},\"\\u0061ud\":\"x\"}}", claims.strip_suffix('}').unwrap()))
+        }),
+        forged("with a key twice deep inside", |good| {
+            let claims = good.claims();
+            good.sign_claims(&format!("{},\"x\":[{{\"a\":1,\"a\":2}}]}}", claims.strip_suffix('}').unwrap()))
+        }),
+        forged("with alg twice in the header", move |good| {
+            let header = format!(r#"{{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"{twice}"}}"#);
+            good.sign_header(&header)
         }),
         forged("with a list for claims", |good| good.sign_claims("[]")),
         forged("with claims that are no JSON", |good| good.sign_claims("{")),
@@ -134,6 +171,24 @@ async fn forged_tokens_are_challenged_and_counted() {
         .map(|row| row["count"].as_u64().unwrap())
         .sum();
     assert_eq!(counted, forgeries.len() as u64);
+}
+
+#[tokio::test]
+async fn keys_of_two_trusted_issuers_with_one_id_are_told_apart() {
+    let other = FakeIdp::start(clock()).await;
+    let bed = bed_with(|setup| setup.also_trusting(&other)).await;
+    // Both publish a key of this id.
+    assert_eq!(bed.idp.key("ES256").id, other.key("ES256").id);
+    let ours = bed.gateway.token(&bed.idp, "alice", UP);
+    let theirs = bed.gateway.token(&other, "alice", UP);
+    for good in [&ours, &theirs] {
+        served(&bed.gateway.with_token(UP, good).call("echo", json!({"text": "in"})).await, "in");
+    }
+    for crossed in [ours.clone().by(other.key("ES256")), theirs.by(bed.idp.key("ES256"))] {
+        let token = crossed.sign();
+        let caller = Caller::new(bed.gateway.address(), UP, Some(token.clone()));
+        challenged(&caller.call("echo", json!({})).await, "crossed", &token);
+    }
 }
 
 #[tokio::test]

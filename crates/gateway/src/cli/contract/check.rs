@@ -14,7 +14,7 @@ use std::sync::Arc;
 use storage::Db;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The token, or `-`: read it from standard input, where no list of processes shows it.
     token: String,
     /// The configuration file, whose issuer is asked for its keys, or what an opaque token means. Default: portunus.yaml,
