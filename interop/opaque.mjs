@@ -2,7 +2,7 @@
 // secret and by a key. `cargo xtask test --only interop` runs it.
 //
 //   node opaque.mjs --portunus BIN --js DIR
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose';
@@ -53,9 +53,10 @@ process.exit(failed ? 1 : 0);
 
 async function run(way, client, introspection) {
   const idp = await startIdp(await freePort(), { opaque: { clients: [client] } });
+  const dir = mkdtempSync(join(tmpdir(), 'portunus-opaque-'));
   const gateway = await startGateway({
     portunus: options.portunus,
-    dir: join(mkdtempSync(join(tmpdir(), 'portunus-opaque-')), 'gateway'),
+    dir: join(dir, 'gateway'),
     port: await freePort(),
     adminPort: await freePort(),
     issuer: idp.issuer,
@@ -104,6 +105,7 @@ async function run(way, client, introspection) {
   idp.stop();
   check((await status(other)) === 503, 'without its issuer a token is let in, or blamed');
   await gateway.stop();
+  rmSync(dir, { recursive: true, force: true });
   const text = gateway.log();
   check(!text.includes(token) && !text.includes('a secret'), 'the log holds the token or the secret');
   console.log(`${faults.length ? '✗' : '✓'} opaque tokens, asked about by ${way}`);
