@@ -16,6 +16,7 @@ mod row;
 pub use admission::Actor;
 pub(crate) use admission::admit;
 pub use api_key::ApiKeys;
+pub(crate) use assertion::{Assertion, Expected};
 pub use certificate::Names;
 pub use consent::AgentConsents;
 pub use credential::{Credential, CredentialError, Credentials, Fresh, NewCredential, Proof};

@@ -93,8 +93,15 @@ pub fn is_configurable_id(id: &str) -> bool {
 }
 
 /// What the metadata says of [`Method`].
-pub(crate) const METHODS: [&str; 4] =
-    ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"];
+pub(crate) const METHODS: [&str; 6] = [
+    "none",
+    "private_key_jwt",
+    "client_secret_basic",
+    "client_secret_post",
+    // Of agents.
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+];
 /// The same for endpoints where a client has to prove itself.
 pub(crate) const PROVEN: [&str; 3] = ["private_key_jwt", "client_secret_basic", "client_secret_post"];
 /// Algorithms of assertions.

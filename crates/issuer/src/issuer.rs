@@ -60,6 +60,8 @@ pub struct Issuer {
     pub(crate) registrations: Rate,
     /// Requests that begin a sign-in.
     pub(crate) beginnings: Rate,
+    /// Devices that begin to wait.
+    pub(crate) device_beginnings: Rate,
     /// Clients that did not prove who they are.
     pub(crate) failures: Rate,
     /// Refusals of strangers on record.
@@ -95,6 +97,7 @@ impl Issuer {
             fetches: tokio::sync::Semaphore::new(FETCHES),
             registrations: Rate::default(),
             beginnings: Rate::default(),
+            device_beginnings: Rate::default(),
             failures: Rate::default(),
             complaints: Rate::default(),
             people,

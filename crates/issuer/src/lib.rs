@@ -16,6 +16,7 @@ pub mod client;
 mod config;
 pub mod consent;
 mod cors;
+mod device;
 mod fetch;
 mod form;
 pub mod grant;

@@ -51,6 +51,10 @@ fn document(issuer: &Issuer) -> Value {
         if !scopes.is_empty() {
             members.insert("scopes_supported".into(), json!(scopes));
         }
+        members.insert("device_authorization_endpoint".into(), json!(at("/oauth/device")));
+        if config.agents.values().any(|rules| !rules.identity_assertions.is_empty()) {
+            members.insert("authorization_grant_profiles_supported".into(), json!([token::id_jag::PROFILE]));
+        }
         if config.registration.is_some() {
             members.insert("registration_endpoint".into(), json!(at("/oauth/register")));
         }

@@ -17,7 +17,7 @@ mod reply;
 mod sign_in;
 mod sign_out;
 mod visitor;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use assets::STYLESHEET;
 pub(crate) use desk::Desk;

@@ -1,6 +1,6 @@
 //! Paths and who answers them. Every part of the room adds its own routes here.
 
-use crate::{Issuer, authorize, client, cors, introspect, metadata, pages, revoke, token};
+use crate::{Issuer, authorize, client, cors, device, introspect, metadata, pages, revoke, token};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Response, header};
@@ -22,8 +22,9 @@ pub(crate) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(client::registered::routes())
         .merge(revoke::routes())
         .merge(introspect::routes())
+        .merge(device::routes())
         .layer(axum::middleware::from_fn(cors::open));
-    let people = Router::new().merge(authorize::routes()).merge(pages::routes());
+    let people = Router::new().merge(authorize::routes()).merge(pages::routes()).merge(device::pages());
     clients
         .merge(people)
         .layer(DefaultBodyLimit::max(BODY_BYTES))

@@ -15,6 +15,9 @@ impl Issuer {
             "DELETE FROM authorize_transactions WHERE expires_at <= $1",
             "DELETE FROM authorization_codes WHERE expires_at <= $1",
             "DELETE FROM jti_seen WHERE expires_at <= $1",
+            "DELETE FROM device_codes WHERE expires_at + 600000 <= $1",
+            "DELETE FROM device_guesses WHERE window_end <= $1",
+            "DELETE FROM agent_consents WHERE expires_at <= $1",
             // A rotated one is kept as long as it would have lived: its reuse is to be noticed.
             "DELETE FROM refresh_tokens WHERE expires_at <= $1",
         ] {

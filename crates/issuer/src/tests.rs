@@ -1,8 +1,11 @@
 //! The room's contract, on both databases: what clients may send and what becomes of it.
 
+mod agents;
 mod clients;
 mod codes;
+mod devices;
 mod documents;
+mod id_jag;
 mod refreshing;
 mod registering;
 mod requests;

@@ -85,8 +85,8 @@ impl Reply {
     pub fn field(&self, name: &str) -> String {
         let text = self.text();
         let mark = format!("name=\"{name}\" value=\"");
-        let at = text.find(&mark).unwrap_or_else(|| panic!("no field {name}: {text}")) + mark.len();
-        text[at..].split('"').next().unwrap().to_owned()
+        let (_, rest) = text.split_once(&mark).unwrap_or_else(|| panic!("no field {name}: {text}"));
+        rest.split('"').next().unwrap().to_owned()
     }
 }
 
@@ -101,7 +101,7 @@ pub fn parameter(url: &str, name: &str) -> Option<String> {
 /// Path and query of a URL.
 pub fn path_of(url: &str) -> String {
     match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/".to_owned(), |at| rest[at..].to_owned()),
+        Some((_, rest)) => rest.split_once('/').map_or("/".to_owned(), |(_, path)| format!("/{path}")),
         None => url.to_owned(),
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod house {
+    mod agents;
     mod aside;
     mod authority;
     mod bad_requests;

@@ -168,13 +168,15 @@ impl AuthorizationServerSection {
             check.fault(&here, "no registration would pass", "at least 1, or `enabled: false`");
         }
         let usual_registration = Registration::default();
+        let (tenants, agents) = tenant::check(self.tenants, around, &at.key("tenants"), check);
         AuthorizationServer(Config {
             access_token,
             refresh_token,
             grant,
             sessions,
             consent,
-            tenants: tenant::check(self.tenants, around, &at.key("tenants"), check),
+            tenants,
+            agents,
             clients: clients(self.clients, around, &at.key("clients"), check),
             documents: self.client_documents.enabled.then(|| Documents {
                 allowed_hosts: self

@@ -4,6 +4,7 @@ use super::address::{WebAddress, is_loopback};
 use super::check::{At, Check};
 use super::server::{SecretSection, Surroundings};
 use super::units::{Names, Span};
+use ::issuer::AgentRules;
 use ::issuer::sign_in::{ClientAuth, Overage, Profile, ProviderConfig, TenantConfig};
 use authn::{Algorithm, ClaimPath};
 use net::egress::Rule;
@@ -23,6 +24,11 @@ pub(super) struct TenantSection {
     providers: Vec<ProviderSection>,
     /// Whether people may have accounts with a password kept here. Default: false.
     local_accounts: bool,
+    /// Whether agents may have client secrets, beside keys and certificates. Default: false.
+    allow_client_secrets: bool,
+    /// Providers, by name, whose assertions give clients tokens for people without asking them (enterprise-managed
+    /// authorization, ID-JAG). Default: none.
+    identity_assertions: Vec<String>,
 }
 
 /// An identity provider (OpenID Connect). The redirect URI to register there is `<public_url>/sign-in/callback`.
@@ -156,8 +162,8 @@ pub(super) fn check(
     around: &Surroundings<'_>,
     at: &At,
     check: &mut Check,
-) -> Vec<Arc<TenantConfig>> {
-    let mut tenants = Vec::new();
+) -> (Vec<Arc<TenantConfig>>, BTreeMap<String, AgentRules>) {
+    let (mut tenants, mut agents) = (Vec::new(), BTreeMap::new());
     for (name, section) in sections {
         let here = at.key(&name);
         if model::ServerName::new(&name).is_err() {
@@ -176,6 +182,19 @@ pub(super) fn check(
             }
             providers.push(Arc::new(provider));
         }
+        for (index, named) in section.identity_assertions.iter().enumerate() {
+            if !providers.iter().any(|known| known.name == *named) && !check.is_broken(&here.key("providers"))
+            {
+                let names: Vec<&str> = providers.iter().map(|known| known.name.as_str()).collect();
+                let place = here.key("identity_assertions").index(index);
+                check.unknown(&place, "no provider of this tenant", named, &names);
+            }
+        }
+        let rules = AgentRules {
+            allow_client_secrets: section.allow_client_secrets,
+            identity_assertions: section.identity_assertions,
+        };
+        agents.insert(name.clone(), rules);
         tenants.push(Arc::new(TenantConfig {
             display_name: section.display_name.unwrap_or_else(|| name.clone()),
             name: name.into(),
@@ -183,7 +202,7 @@ pub(super) fn check(
             local_accounts: section.local_accounts,
         }));
     }
-    tenants
+    (tenants, agents)
 }
 
 impl ProviderSection {

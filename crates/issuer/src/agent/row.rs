@@ -159,10 +159,13 @@ impl Status {
     }
 }
 
-/// The columns of an agent, in the order of [`Row`].
-pub(super) const COLUMNS: &str =
-    "id, tenant, name, owner, trust, status, servers, scopes, may_act_for, delegation,
-    created_at, changed_at, expires_at, last_used_at";
+/// The columns of an agent, in the order of [`Row`]. SECURITY: an agent whose owner is disabled is stopped even before
+/// anybody has said so (test: `an_agent_without_an_active_owner_is_stopped_at_once`).
+pub(super) const COLUMNS: &str = "id, tenant, name, owner, trust,
+    CASE WHEN status = 'active' AND NOT EXISTS
+        (SELECT 1 FROM users WHERE users.id = agents.owner AND users.status = 'active')
+    THEN 'owner_disabled' ELSE status END AS status,
+    servers, scopes, may_act_for, delegation, created_at, changed_at, expires_at, last_used_at";
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {

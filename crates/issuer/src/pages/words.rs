@@ -3,7 +3,7 @@
 use model::Timestamp;
 
 /// A resource in words: what it reaches.
-pub(super) fn place(issuer: &str, resource: &str) -> String {
+pub(crate) fn place(issuer: &str, resource: &str) -> String {
     let path = resource.strip_prefix(issuer).unwrap_or(resource);
     let named = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("/mcp");
     if path == "/mcp" {

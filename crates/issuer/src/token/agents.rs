@@ -2,7 +2,7 @@
 
 use super::caller::{self, Caller};
 use super::reply::Issued;
-use super::{client_credentials, exchange};
+use super::{client_credentials, device_code, exchange, id_jag};
 use crate::{Form, Issuer, OauthError};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,7 +10,7 @@ use ledger::{About, Event, What};
 use net::listen::Peer;
 
 /// The types that this file answers.
-pub(crate) const GRANT_TYPES: [&str; 2] = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE];
+pub(crate) const GRANT_TYPES: [&str; 4] = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER, DEVICE_CODE];
 
 /// Answers a grant of one of [`GRANT_TYPES`], on record either way.
 pub(super) async fn answer(
@@ -34,7 +34,9 @@ pub(super) async fn answer(
 async fn granted(issuer: &Issuer, form: &Form, kind: &str, caller: &Caller) -> Result<Issued, OauthError> {
     match kind {
         CLIENT_CREDENTIALS => client_credentials::grant(issuer, form, caller.agent()?),
-        _ => exchange::grant(issuer, form, caller.agent()?).await,
+        TOKEN_EXCHANGE => exchange::grant(issuer, form, caller.agent()?).await,
+        JWT_BEARER => id_jag::grant(issuer, form, caller).await,
+        _ => device_code::grant(issuer, form, caller).await,
     }
 }
 
@@ -63,3 +65,7 @@ fn refused(issuer: &Issuer, peer: &Peer, caller: Option<&Caller>, kind: &str, er
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// RFC 8693 §2.1.
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// RFC 7523 §2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// RFC 8628 §3.4.
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";

@@ -33,7 +33,6 @@ pub(crate) async fn of(
     }
 }
 
-#[allow(dead_code, reason = "devices join with the pages")]
 impl Caller {
     /// Its client id.
     pub(crate) fn id(&self) -> &str {

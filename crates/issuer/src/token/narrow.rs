@@ -7,7 +7,7 @@ use model::Code;
 ///
 /// # Errors
 /// `invalid_target`.
-pub(super) fn resource_of(issuer: &Issuer, form: &Form) -> Result<ResourceConfig, OauthError> {
+pub(crate) fn resource_of(issuer: &Issuer, form: &Form) -> Result<ResourceConfig, OauthError> {
     let asked = form.get("resource").ok_or_else(|| {
         OauthError::new(
             "invalid_target",
@@ -19,7 +19,7 @@ pub(super) fn resource_of(issuer: &Issuer, form: &Form) -> Result<ResourceConfig
 }
 
 /// The same for a resource that is not there and for one that this client may not have.
-pub(super) fn unknown_resource() -> OauthError {
+pub(crate) fn unknown_resource() -> OauthError {
     OauthError::new("invalid_target", Code::OAUTH_REQUEST, "`resource` is not an endpoint of this gateway")
 }
 
@@ -28,7 +28,7 @@ pub(super) fn unknown_resource() -> OauthError {
 /// # Errors
 /// `invalid_scope` for one that cannot be had. SECURITY: refused rather than left out, so that a client knows
 /// (test: `scopes_are_never_wider_than_either`).
-pub(super) fn scopes_of(
+pub(crate) fn scopes_of(
     form: &Form,
     resource: &ResourceConfig,
     held: &[String],

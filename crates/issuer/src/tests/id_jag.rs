@@ -1,0 +1,198 @@
+//! Enterprise-managed authorization: assertions of a tenant's provider (T17).
+
+use super::site::Site;
+use super::*;
+use crate::AgentRules;
+use crate::sign_in::{ClientAuth, Overage, Profile, ProviderConfig, TenantConfig};
+use net::egress::Rule;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// A world whose tenant trusts a provider, which has this key.
+struct Enterprise {
+    world: World,
+    idp: Site,
+    signer: Signer,
+}
+
+impl Enterprise {
+    async fn of(world: World) -> Self {
+        let (idp, signer) = (Site::open().await, Signer::new());
+        let metadata = json!({
+            "issuer": idp.origin, "jwks_uri": idp.url("/jwks"), "authorization_endpoint": idp.url("/authorize"),
+            "token_endpoint": idp.url("/token"),
+        });
+        idp.put("/.well-known/openid-configuration", (200, None, metadata.to_string()));
+        idp.put("/jwks", (200, None, signer.jwks("idp-1").to_string()));
+        let provider = ProviderConfig {
+            name: "corp".into(),
+            display_name: "Corp".into(),
+            issuer: idp.origin.clone(),
+            discovery_url: None,
+            profile: Profile::named("generic").unwrap(),
+            client_id: "portunus".into(),
+            client_auth: ClientAuth::None,
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            groups: Vec::new(),
+            role_map: BTreeMap::new(),
+            default_roles: vec!["reader".into()],
+            directory: None,
+            overage: Overage::Deny,
+            pkce: true,
+            userinfo: false,
+            algorithms: vec![authn::Algorithm::Es256],
+            skew: Duration::from_secs(30),
+            rule: Rule::LOOPBACK,
+        };
+        let acme = TenantConfig {
+            name: "acme".into(),
+            display_name: "Acme".into(),
+            providers: vec![Arc::new(provider)],
+            local_accounts: false,
+        };
+        world.configure(|config| {
+            config.tenants = vec![Arc::new(acme)];
+            let rules = AgentRules { identity_assertions: vec!["corp".into()], ..AgentRules::default() };
+            config.agents.insert("acme".into(), rules);
+        });
+        Self { world, idp, signer }
+    }
+
+    fn claims(&self, jti: &str) -> Value {
+        let now = self.world.clock.now().seconds();
+        json!({
+            "iss": self.idp.origin, "sub": "alice@corp", "aud": HERE, "client_id": "shop", "resource": MCP,
+            "scope": "mcp:read other", "iat": now, "exp": now + 300, "jti": jti,
+        })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        self.signer.sign(&json!({"alg": "ES256", "kid": "idp-1", "typ": "oauth-id-jag+jwt"}), claims)
+    }
+
+    async fn ask(&self, assertion: &str, more: &[(&str, &str)]) -> Answer {
+        ask(&self.world.issuer, assertion, more).await
+    }
+}
+
+async fn ask(issuer: &Arc<Issuer>, assertion: &str, more: &[(&str, &str)]) -> Answer {
+    let mut pairs = vec![
+        ("grant_type", GRANT),
+        ("assertion", assertion),
+        ("client_id", "shop"),
+        ("client_secret", "s3cret+/: x"),
+    ];
+    pairs.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    pairs.extend(more);
+    form(issuer, "/oauth/token", &pairs).await
+}
+
+#[tokio::test]
+async fn an_assertion_of_the_tenants_provider_gives_a_token_and_nobody_is_asked() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let assertion = house.sign(&house.claims("a"));
+        let answer = house.ask(&assertion, &[("scope", "mcp:read mcp:call")]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert!(answer.json().get("refresh_token").is_none());
+        let got = claims(answer.json()["access_token"].as_str().unwrap());
+        // The intersection of what was asked, given and there.
+        for (name, value) in
+            [("scope", "mcp:read"), ("aud", MCP), ("client_id", "shop"), ("tenant_id", "acme")]
+        {
+            assert_eq!(got[name], value, "{name}");
+        }
+        assert_eq!(got["roles"], json!(["reader"]));
+        let person =
+            house.world.issuer.people.known_as("acme", &house.idp.origin, "alice@corp").await.unwrap();
+        assert_eq!(got["sub"], person.unwrap().id);
+        let again = house.ask(&house.sign(&house.claims("b")), &[]).await.json();
+        assert_eq!(claims(again["access_token"].as_str().unwrap())["sub"], got["sub"]);
+        let metadata = house.world.get("/.well-known/oauth-authorization-server").await.json();
+        let profile = "urn:ietf:params:oauth:grant-profile:id-jag";
+        assert_eq!(metadata["authorization_grant_profiles_supported"], json!([profile]));
+        assert!(!house.world.record().contains(&assertion));
+        // A person who was disabled is not let in by it.
+        let id = got["sub"].as_str().unwrap();
+        house.world.issuer.people.set_active(id, false).await.unwrap();
+        assert_eq!(house.ask(&house.sign(&house.claims("c")), &[]).await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn an_id_jag_is_taken_once() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let assertion = house.sign(&house.claims("a"));
+        let other = house.world.replica().await;
+        other.reload(Config::clone(&house.world.issuer.config()));
+        let (one, two, three) = tokio::join!(
+            house.ask(&assertion, &[]),
+            ask(&other, &assertion, &[]),
+            ask(&other, &assertion, &[])
+        );
+        let answers = [one, two, three];
+        assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| answer.error() == "invalid_grant").count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_is_not_all_it_must_be_is_refused() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let now = house.world.clock.now().seconds();
+        let changes = [
+            ("for another client", json!({"client_id": "cli"})),
+            ("for no client", json!({"client_id": null})),
+            ("for another authorization server", json!({"aud": "https://other.test"})),
+            ("for this one with a slash", json!({"aud": "https://gw.test/"})),
+            ("for two", json!({"aud": [HERE, "https://other.test"]})),
+            ("for none", json!({"aud": null})),
+            ("for a resource that is none of ours", json!({"resource": "https://other.test/mcp"})),
+            ("for no resource", json!({"resource": null})),
+            ("for several resources", json!({"resource": [MCP, "https://gw.test/servers/git/mcp"]})),
+            ("of another provider", json!({"iss": "https://idp.other"})),
+            ("without a subject", json!({"sub": null})),
+            ("without an end", json!({"exp": null})),
+            ("that has ended", json!({"exp": now - 60})),
+            ("that lives for an hour", json!({"exp": now + 3600})),
+            ("without a beginning", json!({"iat": null})),
+            ("of the future", json!({"iat": now + 120})),
+            ("without an id", json!({"jti": null})),
+            ("bound to a key", json!({"cnf": {"jkt": "x"}})),
+        ];
+        for (at, (name, change)) in changes.iter().enumerate() {
+            let claims = with(&with(&house.claims("x"), &json!({"jti": format!("x{at}")})), change);
+            let answer = house.ask(&house.sign(&claims), &[]).await;
+            assert_eq!(answer.error(), "invalid_grant", "{name}: {}", answer.text());
+            house.world.pass(0);
+        }
+        let good = house.claims("h");
+        for (name, header) in [
+            ("an access token", json!({"alg": "ES256", "kid": "idp-1", "typ": "at+jwt"})),
+            ("an ID token", json!({"alg": "ES256", "kid": "idp-1", "typ": "JWT"})),
+            ("of no type", json!({"alg": "ES256", "kid": "idp-1"})),
+            ("of no algorithm", json!({"alg": "none", "kid": "idp-1", "typ": "oauth-id-jag+jwt"})),
+            ("of an unknown key", json!({"alg": "ES256", "kid": "idp-2", "typ": "oauth-id-jag+jwt"})),
+        ] {
+            let answer = house.ask(&house.signer.sign(&header, &good), &[]).await;
+            assert_eq!(answer.error(), "invalid_grant", "{name}: {}", answer.text());
+        }
+        let header = json!({"alg": "ES256", "kid": "idp-1", "typ": "oauth-id-jag+jwt"});
+        assert_eq!(house.ask(&Signer::new().sign(&header, &good), &[]).await.error(), "invalid_grant");
+        // The pair: the resource that is asked for is the one that it names.
+        let git = [("resource", "https://gw.test/servers/git/mcp")];
+        assert_eq!(house.ask(&house.sign(&house.claims("p")), &git).await.error(), "invalid_grant");
+        // Nobody but the proven client.
+        let public = [("client_id", "cli"), ("client_secret", "")];
+        let theirs = with(&house.claims("q"), &json!({"client_id": "cli"}));
+        assert_eq!(house.ask(&house.sign(&theirs), &public).await.error(), "invalid_client");
+        let wrong = [("client_secret", "wrong")];
+        assert_eq!(house.ask(&house.sign(&house.claims("r")), &wrong).await.error(), "invalid_client");
+        // A provider whose assertions the tenant does not take.
+        house.world.configure(|config| config.agents.clear());
+        assert_eq!(house.ask(&house.sign(&house.claims("s")), &[]).await.error(), "invalid_grant");
+    }
+}

@@ -1,0 +1,86 @@
+//! `device_code`: a device asks whether a person has approved it (RFC 8628 §3.4).
+
+use super::caller::Caller;
+use super::client_credentials::{confirmation, end};
+use super::reply::Issued;
+use crate::device::{Approval, Asked, Poll};
+use crate::grant::{self, Grant, refresh};
+use crate::{Form, Issuer, OauthError, secret_text};
+use model::Code;
+use storage::{StorageError, sqlx, transaction};
+
+/// Answers.
+pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Result<Issued, OauthError> {
+    let code =
+        form.get("device_code").ok_or_else(|| OauthError::invalid_request("`device_code` is missing"))?;
+    let refuse = |error, description: &str| OauthError::new(error, Code::DEVICE_REFUSED, description);
+    let (asked, approval) = match issuer.devices().poll(code, caller.id()).await? {
+        Poll::Approved(asked, approval) => (asked, approval),
+        Poll::Pending => return Err(refuse("authorization_pending", "nobody has decided yet")),
+        Poll::TooSoon => return Err(refuse("slow_down", "wait five seconds longer between two questions")),
+        Poll::Denied => return Err(refuse("access_denied", "the person said no")),
+        Poll::Expired => return Err(refuse("expired_token", "the code has expired; begin again")),
+        Poll::Unknown => {
+            return Err(refuse("invalid_grant", "the code is unknown, used, or another client's"));
+        }
+    };
+    let person = issuer.people.find(&approval.user).await?.filter(|person| person.is_active);
+    let person = person.ok_or_else(|| refuse("access_denied", "the person may not sign in any more"))?;
+    let (grant, token) = kept(issuer, caller, &asked, &approval, &person).await?;
+    let mut issued = Issued::under(grant, token);
+    if let Caller::Agent(actor) = caller {
+        let subject = &mut issued.subject;
+        subject.actor = Some(actor.agent.id.clone());
+        subject.agent = Some(actor.agent.id.clone());
+        subject.registered = Some(actor.agent.registered());
+        subject.confirmation = confirmation(actor);
+        subject.not_after = subject.not_after.into_iter().chain(end(actor)).min();
+    }
+    Ok(issued)
+}
+
+/// Keeps the grant, so that it can be revoked as a whole; with a refresh token but for an agent, which asks the person or
+/// exchanges the person's token instead.
+async fn kept(
+    issuer: &Issuer,
+    caller: &Caller,
+    asked: &Asked,
+    approval: &Approval,
+    person: &crate::person::Person,
+) -> Result<(Grant, Option<String>), OauthError> {
+    let now = issuer.now();
+    let agent = match caller {
+        Caller::Agent(actor) => Some(actor.agent.id.clone()),
+        Caller::Client(_) => None,
+    };
+    let token = agent.is_none().then(|| refresh::fresh(issuer));
+    let grant = Grant {
+        id: secret_text::id("grt_", issuer.dice.as_ref()),
+        tenant: approval.tenant.clone(),
+        user: Some(approval.user.clone()),
+        agent,
+        client: asked.client.clone(),
+        resource: asked.resource.clone(),
+        scopes: asked.scopes.clone(),
+        session: Some(approval.session.clone()),
+        auth_time: Some(approval.auth_time),
+        roles: person.roles.clone(),
+        groups: person.groups.clone(),
+        created_at: now,
+        used_at: now,
+        expires_at: now.after(issuer.config().grant),
+        revoked_at: None,
+    };
+    let digest = token.as_deref().map(secret_text::digest);
+    let ends = refresh::end(issuer, &grant, now).0;
+    let done: Result<(), StorageError> = transaction!(issuer.db, tx => {
+        grant::insert!(&grant, None).execute(&mut **tx).await?;
+        if let Some(digest) = &digest {
+            let insert = sqlx::query(refresh::INSERT).bind(digest).bind(&grant.id).bind(0_i64).bind(now.0);
+            insert.bind(ends).execute(&mut **tx).await?;
+        }
+        Ok(())
+    });
+    done?;
+    Ok((grant, token))
+}
