@@ -2,6 +2,7 @@
 //! bare signature, and the check of a token that is known beside its bare digest.
 
 use anyhow::{Context as _, anyhow};
+use authn::revocations::{self, Ages, Revocation, Revoke as _, View};
 use authn::{Authn, IssuerConfig, Resource};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -14,7 +15,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{Db, Place};
+use storage::{Db, Place, transaction};
 use vault::{Keyring, Lifecycle, Root, SigningKeys, key_files};
 
 /// What came out.
@@ -28,6 +29,8 @@ pub struct Measured {
     pub digest: Spread,
     /// The identity stage with a token that is known: looked up, and checked against what was revoked.
     pub authenticate: Spread,
+    /// Holding a caller against eight thousand revocations, as after each new one and as streams and calls under way do.
+    pub recheck: Spread,
 }
 
 /// Many times of one thing, in microseconds.
@@ -57,7 +60,8 @@ async fn measure_in(folder: &Path, times: u32) -> anyhow::Result<Measured> {
     let db = Db::open(&storage::Config::at(Place::Sqlite(folder.join("portunus.db")))).await?;
     let root = Root::new(&key_files(folder, "root", dice.as_ref())?)?;
     let ring = Keyring::open(db.clone(), root, Arc::clone(&clock), Arc::clone(&dice)).await?;
-    let keys = SigningKeys::open(db, Arc::new(ring), Lifecycle::default(), Arc::clone(&clock)).await?;
+    let keys =
+        SigningKeys::open(db.clone(), Arc::new(ring), Lifecycle::default(), Arc::clone(&clock)).await?;
     let keys = Arc::new(keys);
 
     let minter =
@@ -77,12 +81,15 @@ async fn measure_in(folder: &Path, times: u32) -> anyhow::Result<Measured> {
     let (random, bytes) = (SystemRandom::new(), vec![b'a'; sent]);
 
     let (authn, token) = caller(&keys, &clock)?;
+    let view = Arc::new(revoked(&db, &clock).await?);
+    let authn = authn.with_view(Arc::clone(&view));
+    let kept = tokio::spawn(async move { view.keep(|_| {}).await });
     let resource = Resource::new(RESOURCE, Vec::new(), Vec::new(), Vec::new())?;
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
     let uri: Uri = "/mcp".parse()?;
 
-    let [mut signature, mut minted, mut digest, mut known] = [(); 4].map(|()| Vec::new());
+    let [mut signature, mut minted, mut digest, mut known, mut held] = [(); 5].map(|()| Vec::new());
     for _ in 0..times {
         let begun = clock.ticks();
         black_box(pair.sign(&random, black_box(&bytes)).map_err(|_| anyhow!("no signature"))?);
@@ -92,19 +99,38 @@ async fn measure_in(folder: &Path, times: u32) -> anyhow::Result<Measured> {
         black_box(Digest::of(black_box(token.as_bytes())));
         let digested = clock.ticks();
         let verified = authn.authenticate(&headers, &uri, &resource).await;
-        black_box(verified.map_err(|rejection| rejection.error)?);
+        let caller = black_box(verified.map_err(|rejection| rejection.error)?);
         let verified = clock.ticks();
+        black_box(authn.recheck(&caller))?;
+        held.push(clock.ticks() - verified);
         signature.push(signed - begun);
         minted.push(sent - signed);
         digest.push(digested - sent);
         known.push(verified - digested);
     }
+    kept.abort();
     Ok(Measured {
+        recheck: spread(held)?,
         signature: spread(signature)?,
         mint: spread(minted)?,
         digest: spread(digest)?,
         authenticate: spread(known)?,
     })
+}
+
+/// A view of a thousand revocations of every kind, none of which means the caller.
+async fn revoked(db: &Db, clock: &Arc<dyn Clock>) -> anyhow::Result<View> {
+    let now = clock.now();
+    transaction!(db, tx => {
+        for number in 0..1000 {
+            for kind in revocations::Kind::ALL {
+                let revocation = Revocation::new(kind, format!("somebody-else-{number}"), "bench");
+                tx.revoke(&revocation, now).await?;
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    Ok(View::open(db, Ages::default(), Arc::clone(clock)).await?)
 }
 
 struct Keys(Arc<SigningKeys>);

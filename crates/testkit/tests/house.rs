@@ -39,6 +39,9 @@ mod house {
     mod questions;
     mod reload;
     mod resuming;
+    mod revocation;
+    mod revoked_under_way;
+    mod revoking;
     mod sessions;
     mod signing_in;
     mod soaking;

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Interleaved calls of two tenants.
     #[arg(long, default_value_t = 1_000_000)]
     calls: u32,
+    /// Callers that are revoked while they call, on each database.
+    #[arg(long, default_value_t = 3_000)]
+    revoked: u32,
     /// Rounds of the conformance suite and of the interop matrix.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -27,9 +30,10 @@ pub(crate) struct Arguments {
 
 /// Runs all of it; stops at the first failure.
 pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> {
+    let postgres = test::postgres::Postgres::start()?;
     let cargo = || {
         let mut cargo = shell::command("cargo");
-        cargo.current_dir(&ground.root);
+        cargo.current_dir(&ground.root).env(test::postgres::WHERE, postgres.url());
         cargo
     };
     shell::say(&format!("── {} cases of every property, ignored tests too", arguments.cases));
@@ -37,12 +41,12 @@ pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> 
     shell::run(cargo().args(tests).env("PROPTEST_CASES", arguments.cases.to_string()))?;
 
     shell::say(&format!(
-        "── {} conversations that break off, {} interleaved calls",
-        arguments.parked, arguments.calls
+        "── {} conversations that break off, {} interleaved calls, {} revoked while they call",
+        arguments.parked, arguments.calls, arguments.revoked
     ));
     // Optimized: the counts are of the gateway, not of the compiler's checks.
     let tests = ["test", "--release", "--quiet", "--package", "testkit", "--test", "house"];
-    let filter = ["--", "house::soaking", "--nocapture", "--test-threads", "1"];
+    let filter = ["--", "house::soaking", "house::revoking", "--nocapture", "--test-threads", "1"];
     let mut soaking = cargo();
     soaking
         .args(tests)
@@ -50,6 +54,7 @@ pub(crate) fn run(ground: &Ground, arguments: &Arguments) -> anyhow::Result<()> 
         .env("PORTUNUS_SOAK_PARKED_ROUNDS", "10")
         .env("PORTUNUS_SOAK_WITHDRAWN", "200");
     soaking.env("PORTUNUS_SOAK_PARKED", arguments.parked.to_string());
+    soaking.env("PORTUNUS_SOAK_REVOKED", arguments.revoked.to_string());
     shell::run(soaking.env("PORTUNUS_SOAK_CALLS", arguments.calls.to_string()))?;
 
     test::install::fuzz(ground)?;

@@ -4,7 +4,7 @@
 
 pub(crate) mod install;
 mod peers;
-mod postgres;
+pub(crate) mod postgres;
 
 use std::time::Instant;
 

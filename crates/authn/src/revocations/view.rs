@@ -190,8 +190,9 @@ impl View {
         // What was there at the start is nobody's news.
         let mut told = self.reader.lock().await.highest();
         loop {
-            let due = looked >= WHOLE_AFTER;
-            match tokio::time::timeout(PATIENCE, self.look(whole || due)).await {
+            let due = looked >= WHOLE_AFTER && self.size() < MANY;
+            let patience = if whole || due { WHOLE_PATIENCE } else { PATIENCE };
+            match tokio::time::timeout(patience, self.look(whole || due)).await {
                 Ok(Ok(rows)) => {
                     let fresh: Vec<Listed> = if whole || due {
                         rows.into_iter().filter(|row| row.seq > told).collect()
@@ -287,6 +288,10 @@ const GATHER: Duration = Duration::from_millis(10);
 const AGE_LOOK: Duration = Duration::from_millis(100);
 /// The longest time of one look, or of one attempt to hear.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest time of reading everything.
+const WHOLE_PATIENCE: Duration = Duration::from_secs(10);
+/// So many rows are not read anew but after a fault: that would hold up the looks.
+const MANY: usize = 20_000;
 /// How long a request waits for a look.
 const MOMENT: Duration = Duration::from_millis(500);
 /// After so many looks, about five minutes, everything is read anew.

@@ -376,7 +376,7 @@ async fn a_revoked_token_is_refused_although_it_is_cached() {
         (!reply.is_success()).then_some(reply)
     };
     let refused = testkit::eventually("the list to be read", refused).await;
-    assert_eq!((refused.status, code(&refused).as_str()), (401, "PTN-2002"));
+    assert_eq!((refused.status, code(&refused).as_str()), (401, "PTN-2100"));
     served(&gateway.caller(&idp, "bob", UP).call("echo", json!({"text": "two"})).await, "two");
 }
 
@@ -398,7 +398,8 @@ async fn a_revocation_list_that_cannot_be_read_lets_nobody_in_once_it_is_old() {
     // Whether the token is remembered or not.
     for caller in [caller, gateway.caller(&idp, "bob", UP)] {
         let reply = caller.call("echo", json!({})).await;
-        assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2003"), "{}", reply.text());
+        assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2101"), "{}", reply.text());
+        assert_eq!(reply.headers["retry-after"], "1");
     }
     assert_eq!(up.calls().len(), 1);
 }

@@ -11,10 +11,10 @@ use super::install;
 use crate::shell;
 
 /// The variable that tells the tests where it is (`testdb`).
-pub(super) const WHERE: &str = "PORTUNUS_TEST_POSTGRES";
+pub(crate) const WHERE: &str = "PORTUNUS_TEST_POSTGRES";
 
 /// A running cluster; it ends when this is dropped.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     folder: tempfile::TempDir,
     programs: PathBuf,
     port: u16,
@@ -22,7 +22,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Installs PostgreSQL if it is missing, and starts a cluster.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let programs = install::postgres()?;
         // A port that was free a moment ago may be taken: another is tried.
         let mut last = None;
@@ -66,7 +66,7 @@ impl Postgres {
     }
 
     /// Where it is, without a database: `postgres://user@host:port`.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://portunus@127.0.0.1:{}", self.port)
     }
 
