@@ -1,7 +1,7 @@
 // The official conformance suite: our fixture directly, the fixture through the gateway (identity, policy and
-// record on), the eras crossed, and the gateway as a client. `cargo xtask test --only conformance` runs it.
+// record on), the eras crossed, the gateway as a client, and as an authorization server. `cargo xtask test --only conformance` runs it.
 //
-//   node run.mjs --portunus BIN --fixture BIN --js DIR [--part direct|gateway|crossed|client] [--keep DIR]
+//   node run.mjs --portunus BIN --fixture BIN --js DIR [--part direct|gateway|crossed|client|issuer] [--keep DIR]
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { startGateway } from '../interop/lib/gateway.mjs';
 import { startIdp } from '../interop/lib/idp.mjs';
 import { freePort, run, start, stop, until } from '../interop/lib/process.mjs';
+import { authorization } from './authorization.mjs';
 import { EVERYTHING } from './policy.mjs';
 import { startShim } from './shim.mjs';
 
@@ -42,7 +43,7 @@ const CLIENT = {
   ],
 };
 
-const parts = { direct, gateway, crossed, client };
+const parts = { direct, gateway, crossed, client, issuer };
 let [passed, failed] = [0, 0];
 for (const [name, part] of Object.entries(parts)) {
   if (!options.part || options.part === name) await part();
@@ -91,6 +92,12 @@ async function asClient(name, revision, scenario, extra = {}) {
   const args = [suite, 'client', '--command', command, '--scenario', scenario, '--spec-version', revision];
   const { code, out, err } = await run(process.execPath, [...args, '-o', join(dir, `client-${revision}`)], { env });
   tell(code === 0, name, `${out}\n${err}`);
+}
+
+/** Ours as the suite's authorization server, with a person who signs in. */
+async function issuer() {
+  const fixture = await startFixture('both');
+  await authorization({ portunus: options.portunus, suite, fixture, policy: EVERYTHING, dir, tell });
 }
 
 async function startFixture(era) {

@@ -12,9 +12,9 @@ const client = { id: 'interop-agent', redirect: 'http://127.0.0.1:9/callback' };
 
 /**
  * Starts the provider. Every resource may be asked for, and gets RFC 9068 tokens signed with ES256; with `opaque`, opaque
- * ones, which `opaque.clients` may ask about and which can be revoked.
+ * ones, which `opaque.clients` may ask about and which can be revoked; `clients` may sign people in.
  */
-export async function startIdp(port, { opaque } = {}) {
+export async function startIdp(port, { opaque, clients = [] } = {}) {
   const issuer = `http://localhost:${port}`;
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const key = { ...(await exportJWK(privateKey)), kid: 'interop-1', alg: 'ES256', use: 'sig' };
@@ -32,6 +32,14 @@ export async function startIdp(port, { opaque } = {}) {
         id_token_signed_response_alg: 'ES256',
       },
       ...(opaque?.clients ?? []),
+      ...clients.map((other) => ({
+        token_endpoint_auth_method: 'none',
+        application_type: 'native',
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        id_token_signed_response_alg: 'ES256',
+        ...other,
+      })),
     ],
     findAccount: (_, id) => (people[id] ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
     pkce: { required: () => true },
