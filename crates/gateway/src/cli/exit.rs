@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// The database could not be used.
     #[error("{0}")]
     Database(String),
+    /// The gateway does not let this caller do it.
+    #[error("{0}")]
+    Identity(String),
     /// A server could not be asked.
     #[error("{0}")]
     Server(String),
@@ -81,6 +84,7 @@ impl Failure {
             Self::Server(_) => SERVER,
             Self::Identity(_) => IDENTITY,
             Self::Login(_) => IDENTITY,
+            Self::Identity(_) => IDENTITY,
         }
     }
 }

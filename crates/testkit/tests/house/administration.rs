@@ -1,0 +1,6 @@
+//! The admin API: who may, who may not, and what is on record of it.
+
+mod bed;
+mod coverage;
+mod first_token;
+mod rows;
