@@ -77,7 +77,8 @@ impl Rooms {
     /// # Errors
     /// Not found where there is none.
     pub(crate) fn issuer(&self) -> Result<&Arc<Issuer>, Problem> {
-        let missing = || Problem::of(Code::ADMIN_NOT_FOUND).with_detail("this gateway is no authorization server");
+        let missing =
+            || Problem::of(Code::ADMIN_NOT_FOUND).with_detail("this gateway is no authorization server");
         self.0.parts.issuer.as_ref().ok_or_else(missing)
     }
 }

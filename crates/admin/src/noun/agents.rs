@@ -275,7 +275,11 @@ async fn change_agent(
     security(("bearer" = ["admin:write"])),
     responses((status = 200, description = "The agent as it is now", body = Shown))
 )]
-async fn disable_agent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Tagged<Shown>> {
+async fn disable_agent(
+    State(rooms): State<Rooms>,
+    caller: Caller,
+    Ids([id]): Ids<1>,
+) -> Answer<Tagged<Shown>> {
     set_active(&rooms, &caller, &id, false).await
 }
 
@@ -285,7 +289,11 @@ async fn disable_agent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Id
     security(("bearer" = ["admin:write"])),
     responses((status = 200, description = "The agent as it is now", body = Shown))
 )]
-async fn enable_agent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Tagged<Shown>> {
+async fn enable_agent(
+    State(rooms): State<Rooms>,
+    caller: Caller,
+    Ids([id]): Ids<1>,
+) -> Answer<Tagged<Shown>> {
     set_active(&rooms, &caller, &id, true).await
 }
 

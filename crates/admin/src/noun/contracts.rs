@@ -112,7 +112,12 @@ async fn list_contracts(
     let window = Window::read(asked.limit, asked.cursor.as_deref())?;
     let rows = contracts(&rooms).list(MOST).await?;
     let key = |row: &ContractRow| {
-        format!("{}\n{}\n{:019}", row.key.issuer, row.key.resource.as_deref().unwrap_or_default(), row.version)
+        format!(
+            "{}\n{}\n{:019}",
+            row.key.issuer,
+            row.key.resource.as_deref().unwrap_or_default(),
+            row.version
+        )
     };
     let mut rows: Vec<(String, ContractRow)> = rows.into_iter().map(|row| (key(&row), row)).collect();
     rows.sort_by(|a, b| a.0.cmp(&b.0));

@@ -2,10 +2,10 @@
 
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
+use crate::caller::Caller;
 use crate::page::{Page, Window};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
-use crate::caller::Caller;
 use authn::revocations::{self, KeyError, Kind, Revocation};
 use axum::Json;
 use axum::extract::State;
@@ -111,7 +111,8 @@ async fn revoke_key(State(rooms): State<Rooms>, caller: Caller, Ids([kid]): Ids<
     if !parts.keys.list().await?.iter().any(|row| row.kid == kid) {
         return Err(Problem::of(Code::ADMIN_NOT_FOUND));
     }
-    let revocation = Revocation::new(Kind::Key, kid, caller.principal.user.as_ref()).because("by the admin API");
+    let revocation =
+        Revocation::new(Kind::Key, kid, caller.principal.user.as_ref()).because("by the admin API");
     match revocations::revoke_key(&parts.db, &parts.keys, revocation, parts.clock.now()).await {
         Ok(()) => Ok(Done),
         Err(KeyError::Row(error)) => Err(error.into()),

@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 pub(super) fn routes() -> OpenApiRouter<Rooms> {
     OpenApiRouter::default()
         .routes(routes!(list_revocations, create_revocation))
-        .routes(routes!(lift_revocation)).routes(routes!(show_view))
+        .routes(routes!(lift_revocation))
+        .routes(routes!(show_view))
 }
 
 /// A revocation that is not over. Times are milliseconds since the epoch.

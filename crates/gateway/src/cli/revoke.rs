@@ -3,8 +3,8 @@
 //! They need the database that the configuration names and nothing else, so they also work while no gateway answers. Every
 //! gateway on that database goes by a new row within a second.
 
-use super::api::{self, Place};
 use super::ConfigFile;
+use super::api::{self, Place};
 use super::exit::Failure;
 use super::out::Out;
 use crate::config::{self, Settings};

@@ -1,6 +1,7 @@
 //! The admin API: who may, who may not, and what is on record of it.
 
 mod bed;
+mod changes;
 mod coverage;
 mod first_token;
 mod rows;

@@ -2,6 +2,7 @@
 
 use http::{Method, Request, header};
 use serde_json::{Value, json};
+use storage::{Config, Db, Place, on, sqlx};
 use testkit::{FakeIdp, FakeUpstream, Kept, Reply, Setup, TestGateway, Token, clock};
 
 /// Where the API is.
@@ -104,11 +105,57 @@ impl AdminBed {
         self.ask(who, &Method::POST, path, Some(body)).await
     }
 
+    /// The gateway's own database, for rows that come about otherwise than by the API.
+    async fn db(&self) -> Db {
+        Db::open(&Config::at(Place::Sqlite(self.gateway.data_dir().join("portunus.db")))).await.unwrap()
+    }
+
+    /// Somebody of a tenant who has signed in before.
+    pub(crate) async fn person(&self, tenant: &str) -> String {
+        let id = fresh("usr_");
+        // Until the people's room is open it has no table of its own.
+        self.insert(USERS, &[]).await;
+        let insert = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ($1, $2, 'active', 'Somebody', '[]', '[]', 1)";
+        self.insert(insert, &[&id, tenant]).await;
+        id
+    }
+
+    /// A grant of a person of a tenant to some client.
+    pub(crate) async fn grant(&self, tenant: &str, user: &str) -> String {
+        let id = fresh("grt_");
+        let insert = "INSERT INTO grants (id, tenant, user_id, client, resource, scopes, role_names, group_names,
+            created_at, used_at, expires_at) VALUES ($1, $2, $3, 'cli', 'x', '[]', '[]', '[]', 1, 1, 9000000000000)";
+        self.insert(insert, &[&id, tenant, user]).await;
+        id
+    }
+
+    async fn insert(&self, text: &'static str, values: &[&str]) {
+        let db = self.db().await;
+        on!(db, pool => {
+            let insert = values.iter().fold(sqlx::query(text), |insert, value| insert.bind((*value).to_owned()));
+            insert.execute(pool).await.map(drop)
+        })
+        .unwrap();
+        db.close().await;
+    }
+
     /// The events on record of one kind, oldest first.
     pub(crate) fn events(&self, what: &str) -> Vec<Value> {
         let leaves = self.gateway.record().into_iter().map(|found| found.leaf);
         leaves.filter(|leaf| leaf["event"] == what || leaf["what"] == what).collect()
     }
+}
+
+const USERS: &str = "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, status TEXT NOT NULL,
+    name TEXT NOT NULL, email TEXT, roles TEXT NOT NULL, member_of TEXT NOT NULL, created_at BIGINT NOT NULL,
+    disabled_at BIGINT, last_sign_in_at BIGINT)";
+
+fn fresh(prefix: &str) -> String {
+    use model::Dice as _;
+    let mut noise = [0; 16];
+    model::SystemDice.fill(&mut noise);
+    format!("{prefix}{:032x}", u128::from_be_bytes(noise))
 }
 
 /// What an API's problem says: its status and code.

@@ -88,7 +88,8 @@ struct Said {
 impl Said {
     fn body(&self) -> Result<Map<String, Value>, Failure> {
         let mut body = Map::new();
-        let mut put = |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
+        let mut put =
+            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
         put("trust", self.trust.as_deref().map(Value::from));
         put("servers", (!self.servers.is_empty()).then(|| json!(self.servers)));
         put("scopes", (!self.scopes.is_empty()).then(|| json!(self.scopes)));

@@ -73,7 +73,8 @@ impl Contracts {
         let version = |key: &Key, version: Option<i64>| {
             let mut body = json!({"issuer": key.issuer});
             if let Some(members) = body.as_object_mut() {
-                members.extend(key.resource.as_ref().map(|resource| ("resource".to_owned(), json!(resource))));
+                members
+                    .extend(key.resource.as_ref().map(|resource| ("resource".to_owned(), json!(resource))));
                 members.extend(version.map(|version| ("version".to_owned(), json!(version))));
             }
             body
