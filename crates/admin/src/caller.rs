@@ -108,7 +108,7 @@ impl Caller {
     ///
     /// # Errors
     /// Not found: for a row that is not there and for one of another tenant alike.
-    // SECURITY: `an_id_of_another_tenant_answers_as_one_that_does_not_exist`.
+    // SECURITY: `rows_of_another_tenant_are_not_there`, and for every operation `every_operation_is_refused_to_all_but_those_who_may`.
     pub(crate) fn reached<T>(&self, found: Option<T>, tenant: impl FnOnce(&T) -> &str) -> Result<T, Problem> {
         let bound = self.reach.tenant(&self.principal);
         found

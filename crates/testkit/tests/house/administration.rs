@@ -4,4 +4,5 @@ mod bed;
 mod changes;
 mod coverage;
 mod first_token;
+mod recorded;
 mod rows;

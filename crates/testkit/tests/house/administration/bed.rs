@@ -147,7 +147,8 @@ impl AdminBed {
     }
 }
 
-const USERS: &str = "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, status TEXT NOT NULL,
+const USERS: &str =
+    "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, status TEXT NOT NULL,
     name TEXT NOT NULL, email TEXT, roles TEXT NOT NULL, member_of TEXT NOT NULL, created_at BIGINT NOT NULL,
     disabled_at BIGINT, last_sign_in_at BIGINT)";
 
