@@ -30,6 +30,9 @@ impl Front {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         if let Some(admin) = self.admin.as_ref().filter(|admin| admin.serves(request.uri().path())) {
+            if !self.house.serves_host(request.uri(), request.headers()) {
+                return foreign_host();
+            }
             // Boxed, as below.
             return Box::pin(administer(Arc::clone(admin), request, peer)).await;
         }
@@ -41,16 +44,20 @@ impl Front {
             (_, Some(_), path)
                 if issuer::answers(path) && !self.house.serves_host(request.uri(), request.headers()) =>
             {
-                let text = format!("{}: this host is not served here\n", Code::HOST_REFUSED);
-                let mut refused = Response::new(Body::full(text));
-                *refused.status_mut() = StatusCode::FORBIDDEN;
-                refused
+                foreign_host()
             }
             // Boxed: calls should not carry the room that these need.
             (_, Some(issuer), path) if issuer::answers(path) => Box::pin(issuer.answer(request, peer)).await,
             _ => self.house.handle(request, peer).await,
         }
     }
+}
+
+/// The refusal of a name that only leads here.
+fn foreign_host() -> Response<Body> {
+    let mut refused = Response::new(Body::full(format!("{}: this host is not served here\n", Code::HOST_REFUSED)));
+    *refused.status_mut() = StatusCode::FORBIDDEN;
+    refused
 }
 
 /// The admin API's answer.
