@@ -55,7 +55,8 @@ impl Front {
 
 /// The refusal of a name that only leads here.
 fn foreign_host() -> Response<Body> {
-    let mut refused = Response::new(Body::full(format!("{}: this host is not served here\n", Code::HOST_REFUSED)));
+    let mut refused =
+        Response::new(Body::full(format!("{}: this host is not served here\n", Code::HOST_REFUSED)));
     *refused.status_mut() = StatusCode::FORBIDDEN;
     refused
 }

@@ -25,9 +25,6 @@ pub(crate) enum Failure {
     /// The database could not be used.
     #[error("{0}")]
     Database(String),
-    /// The gateway does not let this caller do it.
-    #[error("{0}")]
-    Identity(String),
     /// A server could not be asked.
     #[error("{0}")]
     Server(String),
@@ -84,7 +81,6 @@ impl Failure {
             Self::Server(_) => SERVER,
             Self::Identity(_) => IDENTITY,
             Self::Login(_) => IDENTITY,
-            Self::Identity(_) => IDENTITY,
         }
     }
 }
