@@ -12,7 +12,7 @@ export const makes = {
   entra: {
     path: `/${directory}/v2.0`,
     claims: { oid: 'oid-of-alice', tid: directory, roles: ['reader'] },
-    discovery: { code_challenge_methods_supported: undefined },
+    hides: ['code_challenge_methods_supported'],
     refusesResource: true,
     config: { profile: 'entra' },
   },
@@ -31,7 +31,7 @@ export const makes = {
 
 /** Starts one. `callback` is the redirect URI that is registered, `logout` where logout tokens go. */
 export async function startProvider(make, port, callback, logout) {
-  const { path, claims, discovery, scopes = [], refusesResource } = makes[make];
+  const { path, claims, hides = [], scopes = [], refusesResource } = makes[make];
   const issuer = `http://localhost:${port}${path}`;
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const key = { ...(await exportJWK(privateKey)), kid: `${make}-1`, alg: 'ES256', use: 'sig' };
@@ -55,7 +55,6 @@ export async function startProvider(make, port, callback, logout) {
     conformIdTokenClaims: false,
     claims: { openid: ['sub', ...Object.keys(claims)], profile: ['name'], email: ['email'] },
     scopes: ['openid', 'profile', 'email', ...scopes],
-    discovery,
     findAccount: (_, id) => ({
       accountId: id,
       claims: () => ({ sub: id, name: 'Alice Liddell', email: `${id}@acme.example`, ...claims }),
@@ -68,7 +67,10 @@ export async function startProvider(make, port, callback, logout) {
       rpInitiatedLogout: { enabled: true },
     },
   });
-  provider.proxy = false;
+  provider.use(async (context, next) => {
+    await next();
+    if (context.oidc?.route === 'discovery') for (const name of hides) delete context.body[name];
+  });
   const answer = provider.callback();
   const server = createServer((request, response) => {
     if (refusesResource && request.url.includes('resource=')) {
