@@ -224,6 +224,8 @@ async fn a_key_of_ours_is_refused_and_unpublished_at_once() {
         assert!(keys.published().iter().all(|key| *key.kid != *kid), "it is still published");
         assert_ne!(*keys.sign("at+jwt", b"{}").unwrap().kid, *kid);
         kept.comes_to("its tokens to be refused", revoked).await;
+    }
+}
 
 #[tokio::test]
 async fn pages_are_of_one_tenant_and_follow_each_other() {
