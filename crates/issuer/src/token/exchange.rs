@@ -1,8 +1,9 @@
 //! Token exchange (RFC 8693): an agent gets a token to act for a person. `sub` is the person, `act` the agent, with
 //! whoever acted before nested in it.
 //!
-//! The person's token is one of ours, verified exactly as an endpoint would. What comes out is for the same endpoint or a
-//! narrower one, with no scope that either of the two lacks, ends with the person's token, and with its grant and session.
+//! The person's token is one of ours, or one of another issuer that this gateway accepts (an opaque one of a legacy login
+//! among them), verified exactly as an endpoint would. What comes out is for the same endpoint or a narrower one, with no
+//! scope that either of the two lacks, ends with the person's token, and with its grant and session.
 
 use super::client_credentials::{confirmation, end};
 use super::mint::Subject;
@@ -24,7 +25,7 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, actor: &Actor) -> Result
     if form.get("audience").is_some_and(|audience| audience != resource.canonical) {
         return Err(unknown_resource());
     }
-    let person = read(issuer, actor, form.get("subject_token"), "subject_token").await?;
+    let person = subject(issuer, actor, form.get("subject_token"), &resource.canonical).await?;
     let principal = &person.verified.principal;
     if !principal.user.starts_with("usr_") {
         return Err(refuse("the subject of `subject_token` is not a person"));
@@ -145,6 +146,55 @@ async fn read(
     let expires_at =
         claims.get("exp").and_then(Value::as_i64).map(Timestamp::from_seconds).ok_or_else(refused)?;
     Ok(Read { verified, claims, audience, expires_at })
+}
+
+/// The person's token: ours, or one that another issuer made for the endpoint that is asked for.
+async fn subject(
+    issuer: &Issuer,
+    actor: &Actor,
+    token: Option<&str>,
+    resource: &str,
+) -> Result<Read, OauthError> {
+    let token = token.ok_or_else(|| OauthError::invalid_request("`subject_token` is missing"))?;
+    let own = Jws::parse(token.as_bytes()).is_ok_and(|jws| {
+        jws.claims.get("iss").and_then(Value::as_str) == Some(issuer.config().issuer.as_str())
+    });
+    if own {
+        read(issuer, actor, Some(token), "subject_token").await
+    } else {
+        foreign(issuer, actor, token, resource).await
+    }
+}
+
+/// A token of another issuer, held against that issuer's contract at the endpoint, and the person of ours whom that issuer
+/// knows. SECURITY: people are the same by (issuer, subject) and by nothing else, and nobody is made here: they have signed
+/// in before (test: `a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of`).
+async fn foreign(issuer: &Issuer, actor: &Actor, token: &str, resource: &str) -> Result<Read, OauthError> {
+    let refused = || refuse("`subject_token` is not a good token for `resource`");
+    let place = Resource::new(resource, Vec::new(), Vec::new(), Vec::new()).map_err(|_| refused())?;
+    let verified = issuer.authn.token(token.as_bytes(), &place, actor.certificate).await;
+    let mut verified = verified.map_err(|error| match error.kind() {
+        model::ErrorKind::Unavailable => OauthError::unavailable(),
+        _ => refused(),
+    })?;
+    let seen = &verified.principal;
+    if seen.agent.is_some() || !seen.actors.is_empty() {
+        return Err(refuse("somebody acts by `subject_token` already, whom only its issuer knows"));
+    }
+    let person = issuer.people.known_as(&actor.agent.tenant, &seen.issuer, &seen.user).await?;
+    let person = person.filter(|person| person.is_active && *person.tenant == *seen.tenant);
+    let person = person
+        .ok_or_else(|| refuse("nobody of this tenant is known here as the subject of `subject_token`"))?;
+    let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
+    let principal = model::Principal {
+        user: person.id.as_str().into(),
+        roles: texts(&person.roles),
+        groups: texts(&person.groups),
+        ..model::Principal::clone(seen)
+    };
+    verified.principal = std::sync::Arc::new(principal);
+    let expires_at = verified.expires_at;
+    Ok(Read { verified, claims: Map::new(), audience: resource.to_owned(), expires_at })
 }
 
 /// Whether the agent may act for the person. What the person's token says (`may_act`) decides alone; without it a rule of

@@ -46,6 +46,7 @@ impl Bed {
         let mut contract = json!({
             "issuer": self.idp.issuer(),
             "principal": {"tenant": {"from": ["tenant"]}},
+            "max_lifetime_seconds": 7200,
             "require": {"mfa": {"equals": true}},
             "samples": {
                 "good": [{"name": "alice", "claims": good}],

@@ -1,11 +1,14 @@
 //! Opaque tokens of a legacy login: who they let in, whom they are shown to, and what happens when it is down.
 
 use super::bed::{UP, code, served};
+use issuer::agent::{
+    Agents, Change, Credentials, Delegation, MayActFor, NewAgent, NewCredential, Proof, Trust,
+};
 use model::FixedClock;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{Caller, FakeIdp, FakeLogin, FakeUpstream, Setup, TestGateway, clock};
+use testkit::{Caller, FakeIdp, FakeLogin, FakeUpstream, Key, Setup, TestGateway, Token, clock};
 
 struct Legacy {
     login: FakeLogin,
@@ -29,16 +32,19 @@ fn entry(login: &FakeLogin) -> Value {
 
 impl Legacy {
     async fn start() -> Self {
+        Self::start_with(|setup| setup).await
+    }
+
+    async fn start_with(change: impl FnOnce(Setup) -> Setup) -> Self {
         let time = Arc::new(FixedClock::at(clock().now()));
         let (login, up) = (FakeLogin::start().await, FakeUpstream::start().await);
         let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
-        let gateway = Setup::trusting(&idp)
+        let setup = Setup::trusting(&idp)
             .issuer(entry(&login))
             .file("introspection-secret", FakeLogin::CLIENT.1)
             .server("up", &up)
-            .clock(Arc::<FixedClock>::clone(&time))
-            .start()
-            .await;
+            .clock(Arc::<FixedClock>::clone(&time));
+        let gateway = change(setup).start().await;
         let legacy = Self { login, idp, up, gateway, time };
         legacy.login.knows(TOKEN, legacy.meaning());
         legacy
@@ -161,4 +167,94 @@ async fn a_token_that_could_be_two_issuers_keeps_a_gateway_from_starting() {
         .server("up", &up);
     let Err(error) = setup.try_start().await else { panic!("it started") };
     assert!(error.to_string().contains("could be"), "{error}");
+}
+
+/// An agent's proof of itself (RFC 7523 §2.2), by a key that is registered.
+fn assertion(legacy: &Legacy, key: &Key, agent: &str) -> String {
+    let now = model::Clock::now(&*legacy.time).seconds();
+    let token = legacy.idp.token(agent, &legacy.gateway.resource("")).by(key.clone());
+    let token = token.header("typ", "JWT").claim("iss", agent).claim("iat", now).claim("exp", now + 60);
+    ["client_id", "tenant", "roles", "groups", "scope"].into_iter().fold(token, Token::without).sign()
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of() {
+    let legacy = Legacy::start_with(|setup| {
+        setup.set(&["authorization_server"], json!({})).set(&["scopes"], json!(["mcp"]))
+    })
+    .await;
+    let place = storage::Place::Sqlite(legacy.gateway.data_dir().join("portunus.db"));
+    let db = storage::Db::open(&storage::Config::at(place)).await.unwrap();
+    for text in [
+        "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"dev\"]', '[]', 0)"
+            .to_owned(),
+        format!(
+            "INSERT INTO user_identities (tenant, issuer, subject, user_id, provider, created_at)
+            VALUES ('acme', '{}', 'alice', 'usr_alice', 'legacy', 0)",
+            legacy.login.issuer()
+        ),
+    ] {
+        let text = storage::sqlx::AssertSqlSafe(text);
+        storage::on!(db, pool => storage::sqlx::query(text).execute(pool).await.map(drop)).unwrap();
+    }
+    let clock: Arc<dyn model::Clock> = Arc::<FixedClock>::clone(&legacy.time);
+    let dice: Arc<dyn model::Dice> = Arc::new(model::SystemDice);
+    let change = Change {
+        name: "Builder".into(),
+        trust: Trust::Low,
+        servers: None,
+        scopes: vec!["mcp".into()],
+        may_act_for: MayActFor::Tenant,
+        delegation: Delegation::default(),
+        expires_at: None,
+    };
+    let new = NewAgent { tenant: "acme".into(), owner: "usr_alice".into(), change };
+    let agent = Agents::new(db.clone(), Arc::clone(&clock), Arc::clone(&dice)).register(&new).await.unwrap();
+    let key = Key::es256("agent-1");
+    let proof = NewCredential::Proof(Proof::Jwk(key.public()));
+    Credentials::new(db, clock, dice).add(&agent.id, &proof, None, None, false).await.unwrap();
+    let exchange = async |token: &str| {
+        let resource = legacy.gateway.resource(UP);
+        // Each proof is used once.
+        let proof = assertion(&legacy, &key, &agent.id);
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let form: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
+            .append_pair("subject_token", token)
+            .append_pair("subject_token_type", kind)
+            .append_pair("resource", &resource)
+            .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+            .append_pair("client_assertion", &proof)
+            .finish();
+        let request = format!(
+            "POST /oauth/token HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{form}",
+            legacy.gateway.address(),
+            form.len()
+        );
+        legacy.time.advance(Duration::from_secs(1));
+        testkit::raw(legacy.gateway.address(), request.as_bytes()).await
+    };
+    let reply = exchange(TOKEN).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let ours = reply.json()["access_token"].as_str().unwrap().to_owned();
+    let caller = Caller::new(legacy.gateway.address(), UP, Some(ours.clone()));
+    caller.call("echo", json!({"text": "x"})).await;
+    let payload = ours.split('.').nth(1).unwrap();
+    use base64::Engine as _;
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&json!("usr_alice"), &json!(agent.id)));
+    assert_eq!((&claims["roles"], &claims["aud"]), (&json!(["dev"]), &json!(legacy.gateway.resource(UP))));
+    // Somebody whom this issuer knows and we do not; and nobody at all.
+    let mut stranger = legacy.meaning();
+    stranger["sub"] = json!("mallory");
+    legacy.login.knows("leg_mallory", stranger);
+    for token in ["leg_mallory", "leg_nobody"] {
+        let refused = exchange(token).await;
+        assert_eq!(refused.status, 400, "{token}: {}", refused.text());
+    }
+    legacy.login.down(true);
+    assert_eq!(exchange("leg_unasked").await.status, 503);
 }
