@@ -77,7 +77,8 @@ const browser = await startBrowser();
 /** A native client that waits for its code. */
 const codes = [];
 const listener = createServer((request, response) => {
-  codes.push(new URL(request.url, 'http://x').searchParams);
+  // A browser asks for an icon besides.
+  if (request.url.startsWith('/callback')) codes.push(new URL(request.url, 'http://x').searchParams);
   response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Done</title><p>You may close this.');
 });
 const clientPort = await freePort();
