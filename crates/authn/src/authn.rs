@@ -135,6 +135,11 @@ impl Authn {
         self.view.as_ref().map_or(Freshness::Fresh, |view| view.freshness())
     }
 
+    /// How old the view of the revocations is, and how many rows it goes by; `None` without a database.
+    pub fn revocation_view(&self) -> Option<(Duration, usize)> {
+        self.view.as_ref().map(|view| (view.age(), view.size()))
+    }
+
     /// Whether an MCP server is contained for a tenant; for everybody, without one.
     pub fn contains(&self, server: &str, tenant: Option<&str>) -> bool {
         self.view.as_ref().is_some_and(|view| view.contains(server, tenant, self.clock.now()))

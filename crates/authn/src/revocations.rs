@@ -18,7 +18,7 @@ pub use key::{KeyError, revoke_key};
 pub use row::{Kind, Listed, Revocation};
 pub use table::CLOCKS;
 pub use view::{Ages, Freshness, News, View};
-pub use write::{Revoke, lift, prune, revocations, revoke};
+pub use write::{Page, Revoke, lift, page, prune, revocation, revocations, revoke};
 
 /// The channel on which it is said that a row was written.
 pub const CHANNEL: &str = "revocations";

@@ -1,5 +1,7 @@
 //! The command line: nouns, then verbs. Quiet when all is well; `--json` for programs.
 
+mod admin_token;
+mod api;
 mod audit;
 mod check;
 mod contract;
@@ -8,7 +10,6 @@ mod doctor;
 mod exit;
 mod generate;
 mod import;
-mod keys;
 mod login;
 mod out;
 mod policy;
@@ -46,9 +47,11 @@ enum Command {
     /// Tries tokens against token contracts, and publishes contracts.
     #[command(subcommand)]
     Contract(contract::Command),
-    /// Lists, rotates and revokes the keys that sign the gateway's tokens.
+    /// Makes an operator's first token.
     #[command(subcommand)]
-    Keys(keys::Command),
+    Admin(admin_token::Command),
+    #[command(flatten)]
+    Api(api::Noun),
     /// Signs in at a gateway, in the browser, or by a code with `--device`.
     Login(login::LoginArguments),
     /// Ends the logins at a gateway.
@@ -101,11 +104,12 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command, &mut out),
         Command::Audit(command) => audit::run(&command, &mut out),
         Command::Contract(command) => contract::run(&command, &mut out),
-        Command::Keys(command) => keys::run(&command, &mut out),
         Command::Login(arguments) => login::login(&arguments, &mut out),
         Command::Logout(arguments) => login::logout(&arguments, &mut out),
         Command::Token(arguments) => login::token(&arguments, &mut out),
         Command::Whoami(arguments) => login::whoami(&arguments, &mut out),
+        Command::Admin(command) => admin_token::run(&command, &mut out),
+        Command::Api(noun) => noun.run(&mut out),
         Command::Revoke(arguments) => revoke::revoke(&arguments, &mut out),
         Command::Revoked(command) => revoke::run(&command, &mut out),
         Command::Doctor(command) => doctor::run(&command, &mut out),

@@ -12,7 +12,8 @@ use crate::revocations::Teller;
 use crate::standing::Standing;
 use crate::traces::Exporter;
 use crate::watch::Watch;
-use crate::{admin, aside, contracts, keys, metrics, policies, traces};
+use crate::{aside, contracts, keys, metrics, policies, probes, traces};
+use admin::Admin;
 use authn::{Authn, Contracts, Resource};
 use futures_util::FutureExt as _;
 use issuer::Issuer;
@@ -205,6 +206,22 @@ impl Gateway {
                 authn: Arc::clone(&authn),
             })))
         });
+        let admin_api = match (&identity, &settings.admin_api) {
+            (Some(identity), Some(config)) => Some(Arc::new(Admin::new(admin::Parts {
+                config: config.clone(),
+                public_url: public_url.clone(),
+                db: identity.db.clone(),
+                keyring: Arc::clone(&identity.keyring),
+                keys: Arc::clone(&identity.keys),
+                issuer: issuer.clone(),
+                authn: Arc::clone(&authn),
+                audit: audit.clone(),
+                failures: Arc::clone(&failures),
+                clock: Arc::clone(&clock),
+                dice: Arc::clone(&dice),
+            })?)),
+            _ => None,
+        };
         if let (Some(identity), Some(_)) = (&identity, &issuer) {
             let (db, clock, dice) = (identity.db.clone(), Arc::clone(&clock), Arc::clone(&dice));
             authn.recognize(Arc::new(issuer::ApiKeys::new(&public_url, db, clock, dice)));
@@ -240,6 +257,7 @@ impl Gateway {
             house,
             identity,
             issuer,
+            admin: admin_api,
             authn,
             rules,
             audit,
@@ -276,6 +294,7 @@ impl Gateway {
             house: Arc::clone(&inside.house),
             identity: inside.identity.clone(),
             issuer: inside.issuer.clone(),
+            admin: inside.admin.clone(),
         });
         let handler = move |request, peer| {
             let front = Arc::clone(&front);
@@ -284,7 +303,7 @@ impl Gateway {
         let serving = tokio::spawn(listener.serve(handler, until(&[Phase::Draining, Phase::Gone])));
         let asked = Arc::clone(&inside);
         let answer: Answer = Arc::new(move |request| {
-            let reply = admin::answer(&asked, &request);
+            let reply = probes::answer(&asked, &request);
             async { reply }.boxed()
         });
         let administering = aside::serve(admin, answer, until(&[Phase::Gone]).boxed());
@@ -296,6 +315,8 @@ impl Gateway {
         ];
         let kept = Arc::clone(&inside);
         tasks.push(tokio::spawn(async move { kept.authn.keep_fresh().await }));
+        let administered = inside.admin.clone();
+        tasks.extend(administered.map(|admin| tokio::spawn(async move { admin.keep_tended().await })));
         tasks.extend(
             inside
                 .identity
@@ -527,7 +548,9 @@ pub(crate) fn issuer_config(
         issuer::ResourceConfig { canonical: resource.canonical().to_owned(), scopes }
     };
     let section = settings.authorization_server.as_ref()?;
-    Some(section.config(public_url, resources.values().map(audience).collect()))
+    let administered = settings.admin_api.as_ref().and_then(|_| admin::resource(public_url).ok());
+    let audiences = resources.values().chain(&administered).map(audience).collect();
+    Some(section.config(public_url, audiences))
 }
 
 /// The faults of issuers, one a line.

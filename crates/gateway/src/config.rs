@@ -4,6 +4,7 @@
 //! JSON schema and checked as far as it goes, so that all faults come at once.
 
 mod address;
+mod admin_api;
 mod authorization_server;
 mod check;
 mod diagnose;

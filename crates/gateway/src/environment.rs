@@ -23,3 +23,10 @@ pub(crate) fn no_color() -> bool {
     let value = std::env::var_os("NO_COLOR");
     value.is_some_and(|value| !value.is_empty())
 }
+
+/// The token that the commands on the admin API send, if one is given this way.
+pub(crate) fn token() -> Option<zeroize::Zeroizing<String>> {
+    #[allow(clippy::disallowed_methods, reason = "this module is where the gateway reads its environment")]
+    let value = std::env::var("PORTUNUS_TOKEN").ok();
+    value.filter(|token| !token.trim().is_empty()).map(zeroize::Zeroizing::new)
+}

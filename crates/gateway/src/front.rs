@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::identity_page;
+use admin::Admin;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use issuer::Issuer;
@@ -21,11 +22,20 @@ pub(crate) struct Front {
     pub(crate) identity: Option<Arc<Identity>>,
     /// The authorization server, if this is one.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// The admin API, if there is one.
+    pub(crate) admin: Option<Arc<Admin>>,
 }
 
 impl Front {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        if let Some(admin) = self.admin.as_ref().filter(|admin| admin.serves(request.uri().path())) {
+            if !self.house.serves_host(request.uri(), request.headers()) {
+                return foreign_host();
+            }
+            // Boxed, as below.
+            return Box::pin(administer(Arc::clone(admin), request, peer)).await;
+        }
         match (&self.identity, &self.issuer, request.uri().path()) {
             (Some(identity), _, JWKS) => key_set(identity, &request),
             (Some(_), _, identity_page::PATH) => identity_page::answer(&self.public_url, request.method()),
@@ -34,16 +44,30 @@ impl Front {
             (_, Some(_), path)
                 if issuer::answers(path) && !self.house.serves_host(request.uri(), request.headers()) =>
             {
-                let text = format!("{}: this host is not served here\n", Code::HOST_REFUSED);
-                let mut refused = Response::new(Body::full(text));
-                *refused.status_mut() = StatusCode::FORBIDDEN;
-                refused
+                foreign_host()
             }
             // Boxed: calls should not carry the room that these need.
             (_, Some(issuer), path) if issuer::answers(path) => Box::pin(issuer.answer(request, peer)).await,
             _ => self.house.handle(request, peer).await,
         }
     }
+}
+
+/// The refusal of a name that only leads here.
+fn foreign_host() -> Response<Body> {
+    let mut refused =
+        Response::new(Body::full(format!("{}: this host is not served here\n", Code::HOST_REFUSED)));
+    *refused.status_mut() = StatusCode::FORBIDDEN;
+    refused
+}
+
+/// The admin API's answer.
+async fn administer(admin: Arc<Admin>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    let response = admin.answer(request.map(axum::body::Body::new), peer.address.ip()).await;
+    let (head, body) = response.into_parts();
+    // Made by the room, so already whole.
+    let body = axum::body::to_bytes(body, ANSWER_BYTES).await.unwrap_or_default();
+    Response::from_parts(head, Body::full(body))
 }
 
 /// The keys that verify our tokens (RFC 7517 §5), for everybody.
@@ -68,3 +92,5 @@ fn key_set(identity: &Identity, request: &Request<Incoming>) -> Response<Body> {
 
 /// Where our key set is.
 const JWKS: &str = "/.well-known/jwks.json";
+/// The largest answer of the admin API, in bytes.
+const ANSWER_BYTES: usize = 4 << 20;

@@ -68,7 +68,8 @@ impl Identity {
     /// How our own tokens are verified, where the settings say that we issue any: the keys are at hand.
     pub(crate) fn vouches(&self, settings: &Settings, public_url: &str) -> Option<authn::IssuerConfig> {
         let section = settings.authorization_server.as_ref()?;
-        let longest = section.config(public_url, Vec::new()).access_token;
+        // The command line's tokens for the admin API are ours too.
+        let longest = section.config(public_url, Vec::new()).access_token.max(admin::TOKEN_LIFETIME);
         Some(authn::IssuerConfig::own(public_url, Arc::clone(&self.keys), longest))
     }
 

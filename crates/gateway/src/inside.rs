@@ -6,6 +6,7 @@ use crate::identity::Identity;
 use crate::metrics::{Metrics, Reading};
 use crate::standing::Standing;
 use crate::{revocations, snapshot};
+use admin::Admin;
 use audit::{Failures, Writer};
 use authn::Authn;
 use issuer::Issuer;
@@ -31,6 +32,8 @@ pub(crate) struct Inside {
     pub(crate) identity: Option<Arc<Identity>>,
     /// The authorization server, if this is one.
     pub(crate) issuer: Option<Arc<Issuer>>,
+    /// The admin API, if there is one.
+    pub(crate) admin: Option<Arc<Admin>>,
     /// Who is calling.
     pub(crate) authn: Arc<Authn>,
     /// The policies in force.

@@ -7,7 +7,6 @@
 
 pub mod config;
 
-mod admin;
 mod aside;
 mod compose;
 mod contracts;
@@ -21,6 +20,7 @@ mod lifecycle;
 mod login;
 mod metrics;
 mod policies;
+mod probes;
 mod reload;
 mod revocations;
 mod shown;
@@ -52,6 +52,7 @@ pub fn generated() -> Vec<(&'static str, String)> {
         ("schema/portunus.schema.json", schema + "\n"),
         ("docs/configuration.md", config::reference()),
         ("docs/errors.md", errors::page()),
+        ("openapi/admin.json", admin::openapi()),
     ]
 }
 

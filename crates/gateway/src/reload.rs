@@ -97,6 +97,10 @@ impl Inside {
         let own = self.identity.as_ref().and_then(|identity| identity.vouches(&settings, &self.public_url));
         self.authn.reload(&settings.authn(own)).map_err(|faults| compose::issuer_lines(&faults))?;
         let issuing = compose::issuer_config(&settings, &self.public_url, &resources);
+        if let Some(admin) = &self.admin {
+            // Nobody's roles are named any more where the section is gone.
+            admin.reconfigure(settings.admin_api.clone().unwrap_or_default());
+        }
         if let (Some(issuer), Some(config)) = (&self.issuer, issuing) {
             issuer.reload(config);
         }
@@ -160,6 +164,7 @@ fn warn_of_what_needs_a_restart(old: &Settings, new: &Settings) {
         ("admin.address", old.admin != new.admin),
         ("data_dir", old.data_dir != new.data_dir),
         ("keys_dir", old.keys_dir != new.keys_dir),
+        ("admin_api", old.admin_api.is_some() != new.admin_api.is_some()),
         ("storage", old.storage.is_some() != new.storage.is_some()),
         ("authorization_server", old.authorization_server.is_some() != new.authorization_server.is_some()),
         ("traces", old.traces != new.traces),

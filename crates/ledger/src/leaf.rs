@@ -230,8 +230,12 @@ words!(
         UserChanged = "user_changed",
         /// A token contract was drafted, published or rolled back.
         ContractChanged = "contract_changed",
-        /// Something else of the administration was changed.
+        /// Somebody is about to change something through the admin API.
+        AdminIntended = "admin_intended",
+        /// It was changed.
         AdminChanged = "admin_changed",
+        /// It was not, and why; or somebody may not.
+        AdminRefused = "admin_refused",
         /// This replica no longer knows what was revoked lately, and refuses accordingly.
         ViewStale = "view_stale",
         /// It knows again.

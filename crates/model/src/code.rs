@@ -210,6 +210,30 @@ codes! {
     SERVER_CONTAINED = 2102: "server contained",
         "An administrator has contained the MCP server: nothing is sent to it, and what was under way has been cancelled.",
         "Ask the administrator; `portunus revoked lift server <name>` lets it serve again.";
+    ADMIN_ROLE = 2120: "may not administer this",
+        "The caller is known and none of its roles administers what the operation is about.",
+        "Ask whoever runs the gateway for a role that `admin_api.operator_roles` or `admin_api.tenant_admin_roles` names; an operator also belongs to `admin_api.operator_tenant`.";
+    ADMIN_PERSON = 2121: "needs a person",
+        "An agent without a person behind it may not do this.",
+        "Use a person's token, or let agents change things with `admin_api.agents_may_write`.";
+    ADMIN_NOT_FOUND = 2122: "no such thing to administer",
+        "Nothing of this path or id is there for the caller.",
+        "List what is there; the description at `/api/v1/openapi.json` has every operation.";
+    ADMIN_REQUEST = 2123: "admin request refused",
+        "The body, a parameter, a header or an id is not what the operation takes.",
+        "Send what the description at `/api/v1/openapi.json` says; the detail names what is wrong.";
+    ADMIN_CHANGED = 2124: "changed in the meantime",
+        "The change does not say of which state it is one, or the row is another by now.",
+        "Read the row again and send its `ETag` in `If-Match`.";
+    ADMIN_REPEATED = 2125: "idempotency key in use",
+        "A request with this `Idempotency-Key` is still running, ended in a way that nobody knows, or had another body.",
+        "Look whether the first one took effect, then use another key.";
+    ADMIN_CONFLICT = 2126: "not possible as things stand",
+        "The row is in a state in which this cannot be done, or another one is in the way.",
+        "The detail names what is in the way.";
+    ADMIN_STORAGE = 2127: "database unavailable",
+        "The gateway's database did not answer.",
+        "Try again; `/readyz` names what is missing. A change may have taken effect: look before repeating it.";
     DENIED = 3001: "denied by policy",
         "A policy forbids the call with these arguments in this context, or none permits it.",
         "Change the arguments, or ask the operator with the call id; `portunus policy explain` shows the deciding rules.";

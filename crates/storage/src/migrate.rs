@@ -58,6 +58,7 @@ pub(crate) const STEPS: &[Step] = steps![
     5000 "agents",
     5010 "device",
     6000 "token_contracts",
+    7000 "admin",
 ];
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 )]
 
 mod house {
+    mod administration;
     mod agents;
     mod aside;
     mod authority;

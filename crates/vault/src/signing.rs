@@ -173,6 +173,12 @@ impl SigningKeys {
         Ok(SignedBy { kid: Arc::clone(&active.kid), token })
     }
 
+    /// Whether everybody who keeps a copy of the key set has fetched the next key by now.
+    pub fn next_is_known(rows: &[SigningKeyRow], now: Timestamp) -> bool {
+        let next = rows.iter().find(|row| row.state == KeyState::Next);
+        next.is_some_and(|next| now.since(next.created_at) >= COPIED * 2)
+    }
+
     /// The keys that verify what we sign.
     pub fn published(&self) -> Arc<Vec<PublicKey>> {
         Arc::clone(&self.view.load().published)
@@ -396,6 +402,8 @@ fn belongs_to(kid: &str) -> String {
     format!("signing-key|{kid}")
 }
 
+/// How long a copy of the key set is kept, as the set says (`Cache-Control`).
+const COPIED: Duration = Duration::from_secs(300);
 /// Whose wrapping key covers the keys of the house itself.
 const HOUSE: &str = "portunus";
 

@@ -226,3 +226,25 @@ async fn a_key_of_ours_is_refused_and_unpublished_at_once() {
         kept.comes_to("its tokens to be refused", revoked).await;
     }
 }
+
+#[tokio::test]
+async fn pages_are_of_one_tenant_and_follow_each_other() {
+    for test in TestDb::each().await {
+        let db = &test.db;
+        for (id, tenant) in [("a", "acme"), ("b", "globex"), ("c", "acme"), ("d", "acme")] {
+            revoke(db, &user(id).of_tenant(tenant), NOW).await.unwrap();
+        }
+        revoke(db, &Revocation::new(Kind::Server, "up", "operator"), NOW).await.unwrap();
+        let ids = |rows: &[Listed]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+        let acme = Page { tenant: Some("acme"), ..Page::default() };
+        let first = page(db, &acme, NOW, 2).await.unwrap();
+        assert_eq!(ids(&first), ["d", "c"]);
+        let rest = Page { before: Some(first[1].seq), ..acme };
+        assert_eq!(ids(&page(db, &rest, NOW, 2).await.unwrap()), ["a"]);
+        assert_eq!(page(db, &Page::default(), NOW, 10).await.unwrap().len(), 5);
+        let servers = Page { kind: Some(Kind::Server), ..Page::default() };
+        assert_eq!(ids(&page(db, &servers, NOW, 10).await.unwrap()), ["up"]);
+        assert_eq!(revocation(db, first[0].seq, NOW).await.unwrap().as_ref(), Some(&first[0]));
+        assert_eq!(revocation(db, 999_999, NOW).await.unwrap(), None);
+    }
+}

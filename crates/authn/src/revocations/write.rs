@@ -118,6 +118,51 @@ pub async fn revocations(
     })
 }
 
+/// One row that is not over, by its number.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn revocation(db: &Db, seq: i64, now: Timestamp) -> Result<Option<Listed>, StorageError> {
+    const FIND: &str =
+        "SELECT seq, kind, id, tenant, issuer, not_before, expires_at, lifts, reason, revoked_by, created_at
+        FROM revocations WHERE seq = $1 AND (expires_at IS NULL OR expires_at > $2) AND NOT lifts";
+    on!(db, pool => {
+        let row = sqlx::query(FIND).bind(seq).bind(now.0).fetch_optional(pool).await?;
+        row.as_ref().map(|row| listed!(row)).transpose()
+    })
+}
+
+/// Which rows a page of them is of, and where it begins.
+#[derive(Clone, Debug, Default)]
+pub struct Page<'a> {
+    /// Of one kind only.
+    pub kind: Option<Kind>,
+    /// Of one tenant only; rows of no tenant in particular are the house's.
+    pub tenant: Option<&'a str>,
+    /// With a smaller number than this.
+    pub before: Option<i64>,
+}
+
+/// A page of the rows that are not over, the newest first, at most `limit`.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn page(db: &Db, page: &Page<'_>, now: Timestamp, limit: i64) -> Result<Vec<Listed>, StorageError> {
+    const LIST: &str = "SELECT seq, kind, id, tenant, issuer, not_before, expires_at, lifts, reason, revoked_by, created_at
+        FROM revocations WHERE (expires_at IS NULL OR expires_at > $1) AND NOT lifts AND ($2 IS NULL OR kind = $2)
+        AND ($3 IS NULL OR tenant = $3) AND seq < $4 ORDER BY seq DESC LIMIT $5";
+    on!(db, pool => {
+        let list = sqlx::query(LIST)
+            .bind(now.0)
+            .bind(page.kind.map(Kind::as_str))
+            .bind(page.tenant)
+            .bind(page.before.unwrap_or(i64::MAX))
+            .bind(limit);
+        let rows = list.fetch_all(pool).await?;
+        rows.iter().map(|row| listed!(row)).collect()
+    })
+}
+
 /// Deletes rows that were over an hour ago; says how many. A view drops them by itself.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
-//! `portunus revoke`, `portunus revoked`: what is no longer good, in the gateway's own database.
+//! `portunus revoke`, `portunus revoked`: what is no longer good, at a gateway that is named or in a gateway's own database.
 //!
 //! They need the database that the configuration names and nothing else, so they also work while no gateway answers. Every
 //! gateway on that database goes by a new row within a second.
 
 use super::ConfigFile;
+use super::api::{self, Place};
 use super::exit::Failure;
 use super::out::Out;
 use crate::config::{self, Settings};
@@ -33,6 +34,8 @@ pub(super) struct Arguments {
     /// Why, for the record. No token, no secret, no e-mail address.
     #[arg(long, default_value = "")]
     reason: String,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -82,6 +85,15 @@ pub(super) struct Scope {
 
 /// Revokes.
 pub(super) fn revoke(arguments: &Arguments, out: &mut Out) -> Result<(), Failure> {
+    if arguments.place.is_named() {
+        let Arguments { kind, id, scope, reason, issued_until_now, period, .. } = arguments;
+        let body = serde_json::json!({
+            "kind": kind, "id": id, "tenant": scope.tenant, "issuer": scope.issuer, "reason": reason,
+            "issued_until_now": issued_until_now,
+            "expires_at": period.map(|period| SystemClock::default().now().after(period)),
+        });
+        return api::revoke(&arguments.place, body, out);
+    }
     let settings = config::load(&arguments.file.config)?;
     let now = SystemClock::default().now();
     let revocation = Revocation {

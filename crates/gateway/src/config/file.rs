@@ -1,5 +1,6 @@
 //! The file as it is written.
 
+use super::admin_api::AdminApiSection;
 use super::authorization_server::AuthorizationServerSection;
 use super::egress::EgressSection;
 use super::issuer::IssuerSection;
@@ -55,6 +56,8 @@ pub(crate) struct File {
     pub(super) storage: Option<StorageSection>,
     /// Portunus as its own authorization server. Without this section it takes the tokens of `issuers` only.
     pub(super) authorization_server: Option<AuthorizationServerSection>,
+    /// The admin API. Off unless this section is there.
+    pub(super) admin_api: Option<AdminApiSection>,
     /// The MCP servers, by name.
     pub(super) servers: BTreeMap<String, ServerSection>,
     /// How long a server's lists are served before it is asked again; a quarter less at random. Default: 60s.

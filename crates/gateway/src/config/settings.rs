@@ -49,6 +49,8 @@ pub struct Settings {
     pub storage: Option<::storage::Config>,
     /// The authorization server, if there is one. Whether there is one is read at start only.
     pub authorization_server: Option<AuthorizationServer>,
+    /// The admin API, if there is one. Whether there is one is read at start only.
+    pub admin_api: Option<::admin::Config>,
     /// Folder of the key files. Read at start only.
     pub keys_dir: PathBuf,
     /// The servers, by name.
@@ -169,7 +171,9 @@ impl File {
             .authorization_server
             .map(|section| section.check(public_url, &around, &at("authorization_server"), check));
         // People, grants and the keys that sign are rows, so whoever needs any of them has a database, told or not.
+        let admin_api = self.admin_api.map(|section| section.check(&at("admin_api"), check));
         let needed = authorization_server.is_some()
+            || admin_api.is_some()
             || servers.values().any(|server| server.plan.assertion().is_some());
         let storage = self.storage.or_else(|| needed.then(StorageSection::default));
         let storage = storage.and_then(|section| section.check(&data_dir, &around, &at("storage"), check));
@@ -179,6 +183,7 @@ impl File {
             storage,
             revocation: self.revocation.check(&at("revocation"), check),
             authorization_server,
+            admin_api,
             keys_dir: self.keys_dir.map_or_else(|| data_dir.join("keys"), |path| base.join(path)),
             data_dir,
             policies,

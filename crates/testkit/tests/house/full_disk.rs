@@ -8,13 +8,13 @@ use std::process::Command;
 use testkit::{FakeIdp, FakeUpstream, Setup, clock, eventually};
 
 /// A mounted file system of a few megabytes; unmounted when dropped.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// `None`, and a word about it, where this machine does not let us mount.
-    fn mount() -> Option<Self> {
+    pub(crate) fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=24m,mode=0700", "portunus-test"])
@@ -27,12 +27,12 @@ impl SmallDisk {
         None
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Leaves no room at all.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let ballast = self.path().join("ballast");
         let mut file = std::fs::File::create(&ballast).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}

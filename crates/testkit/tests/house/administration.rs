@@ -1,0 +1,8 @@
+//! The admin API: who may, who may not, and what is on record of it.
+
+mod bed;
+mod changes;
+mod coverage;
+mod first_token;
+mod recorded;
+mod rows;

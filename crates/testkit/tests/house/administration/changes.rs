@@ -1,0 +1,115 @@
+//! What holds of every change: tags, idempotency, strict bodies, secrets shown once.
+
+use super::bed::{AdminBed, good, problem};
+use http::Method;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_change_names_the_state_it_is_a_change_of() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let body = json!({"owner": bed.person("acme").await, "name": "Robot"});
+    let made = bed.post(&admin, "/agents", &body).await;
+    let path = format!("/agents/{}", good(&made)["id"].as_str().unwrap());
+    assert_eq!(made.headers["location"], format!("/api/v1{path}").as_str());
+    let first = made.headers["etag"].to_str().unwrap().to_owned();
+    let change = |name: &str| json!({"name": name});
+    let patch = async |tag: Option<&str>, name: &str| {
+        let tag: Vec<(&str, &str)> = tag.iter().map(|tag| ("if-match", *tag)).collect();
+        bed.ask_with(&admin, &Method::PATCH, &path, Some(&change(name)), &tag).await
+    };
+    assert_eq!(problem(&patch(None, "A").await), (428, "PTN-2124".to_owned()));
+    assert_eq!(problem(&patch(Some("\"x\""), "A").await), (412, "PTN-2124".to_owned()));
+    let changed = patch(Some(&first), "A").await;
+    assert_eq!(good(&changed)["name"], "A");
+    assert_eq!(problem(&patch(Some(&first), "B").await), (412, "PTN-2124".to_owned()));
+    assert_eq!(good(&bed.get(&admin, &path).await)["name"], "A");
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_is_not_done_again() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let body = json!({"owner": bed.person("acme").await, "name": "Robot"});
+    let create = async |key: &str, body: &serde_json::Value, who: &super::bed::Someone| {
+        bed.ask_with(who, &Method::POST, "/agents", Some(body), &[("idempotency-key", key)]).await
+    };
+    let first = create("one", &body, &admin).await;
+    let again = create("one", &body, &admin).await;
+    assert_eq!((first.status, &first.body), (201, &again.body));
+    assert_eq!(first.headers["location"], again.headers["location"]);
+    let agents = good(&bed.get(&admin, "/agents").await);
+    assert_eq!(agents["items"].as_array().unwrap().len(), 1);
+    let other = json!({"owner": "usr_1", "name": "Another"});
+    assert_eq!(problem(&create("one", &other, &admin).await), (422, "PTN-2125".to_owned()));
+    // One that was refused leaves its key free; a key is its caller's alone.
+    assert_eq!(create("two", &other, &admin).await.status, 400);
+    assert_eq!(create("two", &body, &admin).await.status, 201);
+    assert_eq!(problem(&create("one", &body, &bed.admin_of("globex")).await).0, 400, "no such owner there");
+    // A secret that was made comes again for whoever lost the answer, and is in no file.
+    let path = format!("/agents/{}/credentials", good(&first)["id"].as_str().unwrap());
+    let make = async || {
+        let make = json!({"make": "api_key"});
+        bed.ask_with(&admin, &Method::POST, &path, Some(&make), &[("idempotency-key", "key")]).await
+    };
+    let (made, again) = (good(&make().await), good(&make().await));
+    let secret = made["secret"].as_str().unwrap();
+    assert_eq!(again["secret"], secret);
+    let listed = bed.get(&admin, &path).await;
+    assert!(!listed.text().contains(secret));
+    assert_eq!(good(&listed)["items"].as_array().unwrap().len(), 1);
+    assert!(!bed.gateway.data().windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+}
+
+#[tokio::test]
+async fn what_an_operation_does_not_take_is_refused() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    for body in [
+        json!({"kind": "user", "id": "usr_1", "surplus": 1}),
+        json!({"kind": "user"}),
+        json!({"kind": "planet", "id": "x"}),
+        json!({"kind": "user", "id": ""}),
+        json!({"kind": "user", "id": "a b"}),
+        json!([]),
+    ] {
+        assert_eq!(
+            problem(&bed.post(&admin, "/revocations", &body).await),
+            (400, "PTN-2123".to_owned()),
+            "{body}"
+        );
+    }
+    for query in
+        ["?limit=0", "?limit=201", "?limit=x", "?cursor=!", "?surplus=1", "?kind=planet", "?limit=1&limit=1"]
+    {
+        let reply = bed.get(&admin, &format!("/revocations{query}")).await;
+        assert_eq!(problem(&reply), (400, "PTN-2123".to_owned()), "{query}: {}", reply.text());
+    }
+    let long = json!({"kind": "user", "id": "x", "reason": "x".repeat(300_000)});
+    assert_eq!(problem(&bed.post(&admin, "/revocations", &long).await), (413, "PTN-2123".to_owned()));
+    let typed = [("content-type", "text/plain")];
+    let reply = bed.ask_with(&admin, &Method::POST, "/revocations", None, &typed).await;
+    assert_eq!(problem(&reply), (415, "PTN-2123".to_owned()));
+    assert!(good(&bed.get(&admin, "/revocations").await)["items"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_tenants_admin_revokes_in_the_tenant_and_nowhere_else() {
+    let bed = AdminBed::open().await;
+    let (acme, globex) = (bed.admin_of("acme"), bed.admin_of("globex"));
+    for kind in ["key", "server"] {
+        let body = json!({"kind": kind, "id": "up"});
+        assert_eq!(problem(&bed.post(&acme, "/revocations", &body).await), (403, "PTN-2120".to_owned()));
+    }
+    let elsewhere = json!({"kind": "user", "id": "x", "tenant": "globex"});
+    assert_eq!(problem(&bed.post(&acme, "/revocations", &elsewhere).await), (404, "PTN-2122".to_owned()));
+    let made = good(&bed.post(&acme, "/revocations", &json!({"kind": "user", "id": "acme-admin"})).await);
+    assert_eq!(made["tenant"], "acme");
+    assert!(good(&bed.get(&globex, "/revocations").await)["items"].as_array().unwrap().is_empty());
+    // They revoked themselves: within a second nothing answers them any more.
+    testkit::eventually("a refusal", || async {
+        (problem(&bed.get(&acme, "/whoami").await).0 == 401).then_some(())
+    })
+    .await;
+    good(&bed.get(&globex, "/whoami").await);
+}

@@ -1,0 +1,161 @@
+//! For every operation: what it is tried with, and who may.
+
+use super::bed::{AdminBed, Someone, good};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+/// One operation and how it is prepared.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) prepare: for<'a> fn(&'a AdminBed) -> BoxFuture<'a, Prepared>,
+}
+
+/// What an operation is tried with.
+pub(crate) struct Prepared {
+    /// Who may.
+    pub(crate) who: Someone,
+    /// The ids in its path, of things that are there.
+    pub(crate) ids: Vec<(&'static str, String)>,
+    /// Its query, with the question mark.
+    pub(crate) query: &'static str,
+    /// Its body.
+    pub(crate) body: Option<Value>,
+    /// The tag of what it changes.
+    pub(crate) tag: Option<String>,
+    /// Whether what its path or body names is of the tenant `acme`.
+    pub(crate) is_of_acme: bool,
+    /// Whether it makes something that has an id.
+    pub(crate) creates: bool,
+}
+
+impl Prepared {
+    fn by(who: Someone) -> Self {
+        Self { who, ids: Vec::new(), query: "", body: None, tag: None, is_of_acme: false, creates: false }
+    }
+
+    fn id(mut self, name: &'static str, id: impl Into<String>) -> Self {
+        self.ids.push((name, id.into()));
+        self
+    }
+
+    fn of_acme(self) -> Self {
+        Self { is_of_acme: true, ..self }
+    }
+
+    fn body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    fn creating(self) -> Self {
+        Self { creates: true, ..self }
+    }
+}
+
+macro_rules! rows {
+    ($($name:literal: |$bed:ident| $prepared:expr;)*) => {
+        /// Every operation that is tried.
+        pub(crate) fn rows() -> Vec<Row> {
+            vec![$(Row { name: $name, prepare: |$bed| async move { $prepared }.boxed() }),*]
+        }
+    };
+}
+
+rows! {
+    "describe": |bed| Prepared::by(bed.operator());
+    "whoami": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+
+    "list_grants": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "revoke_grant": |bed| Prepared::by(bed.admin_of("acme")).id("grant", bed.grant("acme", "alice").await).of_acme();
+    "list_own_grants": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "revoke_own_grant": |bed| {
+        Prepared::by(bed.someone("alice", "acme", "reader")).id("grant", bed.grant("acme", "alice").await)
+    };
+
+    "list_agents": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "create_agent": |bed| {
+        let body = json!({"tenant": "acme", "owner": bed.person("acme").await, "name": "Robot", "scopes": ["mcp"]});
+        Prepared::by(bed.admin_of("acme")).body(body).of_acme().creating()
+    };
+    "show_agent": |bed| agent(bed).await;
+    "change_agent": |bed| {
+        let prepared = agent(bed).await;
+        let shown = bed.get(&prepared.who, &format!("/agents/{}", prepared.ids[0].1)).await;
+        let tag = shown.headers["etag"].to_str().unwrap().to_owned();
+        Prepared { tag: Some(tag), ..prepared }.body(json!({"name": "Another", "servers": ["up"]}))
+    };
+    "disable_agent": |bed| agent(bed).await;
+    "enable_agent": |bed| agent(bed).await;
+    "list_credentials": |bed| agent(bed).await;
+    "create_credential": |bed| agent(bed).await.body(json!({"make": "api_key"}));
+    "revoke_credential": |bed| {
+        let prepared = agent(bed).await;
+        let path = format!("/agents/{}/credentials", prepared.ids[0].1);
+        let made = good(&bed.post(&prepared.who, &path, &json!({"make": "api_key"})).await);
+        prepared.id("credential", made["id"].as_str().unwrap())
+    };
+
+    "list_contracts": |bed| Prepared::by(bed.operator());
+    "draft_contract": |bed| Prepared::by(bed.operator()).body(contract("https://one.test")).creating();
+    "show_contract": |bed| {
+        draft(bed, "https://two.test").await;
+        Prepared { query: "?issuer=https://two.test&version=1", ..Prepared::by(bed.operator()) }
+    };
+    "shadow_contract": |bed| {
+        draft(bed, "https://three.test").await;
+        Prepared::by(bed.operator()).body(json!({"issuer": "https://three.test", "version": 1}))
+    };
+    "enforce_contract": |bed| {
+        draft(bed, "https://four.test").await;
+        Prepared::by(bed.operator()).body(json!({"issuer": "https://four.test", "version": 1}))
+    };
+    "roll_contract_back": |bed| {
+        draft(bed, "https://five.test").await;
+        let version = json!({"issuer": "https://five.test", "version": 1});
+        good(&bed.post(&bed.operator(), "/contracts/enforce", &version).await);
+        Prepared::by(bed.operator()).body(json!({"issuer": "https://five.test", "version": 0}))
+    };
+
+    "list_keys": |bed| Prepared::by(bed.operator());
+    "rotate_keys": |bed| Prepared { query: "?force=true", ..Prepared::by(bed.operator()) };
+    "revoke_key": |bed| {
+        let keys = good(&bed.get(&bed.operator(), "/keys").await);
+        let next = keys["items"].as_array().unwrap().iter().find(|key| key["state"] == "next").unwrap().clone();
+        Prepared::by(bed.operator()).id("key", next["id"].as_str().unwrap())
+    };
+
+    "list_revocations": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "create_revocation": |bed| {
+        let body = json!({"kind": "user", "id": "usr_1", "tenant": "acme", "reason": "left"});
+        Prepared::by(bed.admin_of("acme")).body(body).of_acme().creating()
+    };
+    "show_view": |bed| Prepared::by(bed.operator());
+    "lift_revocation": |bed| {
+        let body = json!({"kind": "user", "id": "usr_2"});
+        let made = good(&bed.post(&bed.admin_of("acme"), "/revocations", &body).await);
+        Prepared::by(bed.admin_of("acme")).id("revocation", made["number"].to_string()).of_acme()
+    };
+}
+
+/// An agent of `acme`, for its administrator.
+async fn agent(bed: &AdminBed) -> Prepared {
+    let body = json!({"owner": bed.person("acme").await, "name": "Robot", "scopes": ["mcp"]});
+    let made = good(&bed.post(&bed.admin_of("acme"), "/agents", &body).await);
+    Prepared::by(bed.admin_of("acme")).id("agent", made["id"].as_str().unwrap()).of_acme()
+}
+
+fn contract(issuer: &str) -> Value {
+    let claims = json!({
+        "iss": issuer, "sub": "alice", "aud": "https://gw.test/mcp", "client_id": "cli", "tenant": "acme",
+        "iat": 1_795_219_200, "exp": 1_795_219_500,
+    });
+    let mut bad = claims.clone();
+    bad.as_object_mut().unwrap().remove("tenant");
+    json!({"issuer": issuer, "samples": {
+        "good": [{"name": "alice", "claims": claims}], "bad": [{"name": "no tenant", "claims": bad}],
+    }})
+}
+
+async fn draft(bed: &AdminBed, issuer: &str) {
+    good(&bed.post(&bed.operator(), "/contracts", &contract(issuer)).await);
+}
