@@ -297,14 +297,16 @@ async fn a_revocation_here_counts_for_opaque_tokens_too_and_answers_are_forgotte
     let file = folder.path().join("revoked.yaml");
     std::fs::write(&file, "revoked: []").unwrap();
     let world = world(&endpoint, |all| all.revoked_tokens_file = Some(file.clone())).await;
-    endpoint.says(active(json!({})));
+    let other = Resource::new("https://gw.test/mcp", vec![], vec![], vec![]).unwrap();
+    endpoint.says(active(json!({ "aud": [RESOURCE, other.canonical()] })));
     let verified = world.present(TOKEN).await.unwrap();
     std::fs::write(&file, json!({ "revoked": [{ "token": Digest::of(TOKEN.as_bytes()) }] }).to_string())
         .unwrap();
     drop(world.authn.tend());
     assert_eq!(world.present(TOKEN).await.err(), Some(AuthnError::Revoked));
     assert_eq!(world.authn.recheck(&verified), Err(AuthnError::Revoked));
-    // The answer from before is not taken for good: the issuer was asked anew.
+    // Another one's answer from before is not taken for good where it was not judged yet: the issuer is asked anew.
+    assert_eq!(world.present_at(TOKEN, &other).await.err(), Some(AuthnError::Revoked));
     assert_eq!(endpoint.asked(), 2);
 }
 
