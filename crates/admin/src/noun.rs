@@ -1,12 +1,18 @@
 //! The operations, one file a noun.
 
+mod accounts;
 mod agents;
+mod clients;
+mod consents;
 mod contracts;
 mod credentials;
 mod grants;
 mod keys;
 mod openapi;
+mod people;
 mod revocations;
+mod sessions;
+mod tenants;
 mod whoami;
 
 use crate::admin::Rooms;
@@ -17,6 +23,12 @@ pub(crate) fn all() -> Vec<OpenApiRouter<Rooms>> {
     vec![
         openapi::routes(),
         whoami::routes(),
+        tenants::routes(),
+        people::routes(),
+        accounts::routes(),
+        sessions::routes(),
+        clients::routes(),
+        consents::routes(),
         grants::routes(),
         agents::routes(),
         credentials::routes(),

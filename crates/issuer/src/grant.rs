@@ -175,6 +175,34 @@ pub async fn list(issuer: &Issuer, filter: &Filter, most: i64) -> Result<Vec<Gra
     rows.into_iter().map(Row::read).collect()
 }
 
+/// A client that was given something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenClient {
+    /// Its id.
+    pub client: String,
+    /// How many grants there are, those that ended a while ago apart.
+    pub grants: i64,
+    /// When a token was last issued under one.
+    pub used_at: Timestamp,
+}
+
+/// The clients of a tenant's grants, or of all tenants', in the order of their ids, at most `most`.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn clients(
+    issuer: &Issuer,
+    tenant: Option<&str>,
+    most: i64,
+) -> Result<Vec<SeenClient>, StorageError> {
+    const SEEN: &str = "SELECT client, COUNT(*), MAX(used_at) FROM grants
+        WHERE ($1 IS NULL OR tenant = $1) GROUP BY client ORDER BY client LIMIT $2";
+    let rows: Vec<(String, i64, i64)> =
+        on!(issuer.db, pool => sqlx::query_as(SEEN).bind(tenant).bind(most).fetch_all(pool).await)?;
+    let seen = |(client, grants, used_at)| SeenClient { client, grants, used_at: Timestamp(used_at) };
+    Ok(rows.into_iter().map(seen).collect())
+}
+
 /// Who revokes, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Why<'a> {

@@ -86,6 +86,14 @@ impl Verb {
         Self { method: Method::POST, shown: Shown::Done(done), ..Self::row(path) }
     }
 
+    fn post(path: impl Into<String>) -> Self {
+        Self { method: Method::POST, ..Self::row(path) }
+    }
+
+    fn sending(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
     fn end(path: impl Into<String>, done: &'static str) -> Self {
         Self { method: Method::DELETE, shown: Shown::Done(done), ..Self::row(path) }
     }

@@ -5,6 +5,7 @@ mod contracts;
 mod grants;
 mod keys;
 mod local_keys;
+mod people;
 mod revocations;
 
 use crate::cli::exit::Failure;
@@ -14,6 +15,18 @@ use clap::Subcommand;
 /// A noun and its verb.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
+    /// Lists, changes, disables and enables people.
+    People(people::People),
+    /// Makes local accounts and links that set their passwords.
+    Accounts(people::Accounts),
+    /// Lists and ends sessions of browsers.
+    Sessions(people::Sessions),
+    /// Lists and withdraws consents.
+    Consents(people::Consents),
+    /// Lists, blocks and unblocks OAuth clients.
+    Clients(people::Clients),
+    /// Lists tenants and their providers.
+    Tenants(people::Tenants),
     /// Registers, changes and stops agents.
     Agents(agents::Agents),
     /// Adds, lists and revokes the credentials of agents.
@@ -31,6 +44,12 @@ pub(crate) enum Noun {
 impl Noun {
     pub(crate) fn run(&self, out: &mut Out) -> Result<(), Failure> {
         match self {
+            Self::People(people) => people.run(out),
+            Self::Accounts(accounts) => accounts.run(out),
+            Self::Sessions(sessions) => sessions.run(out),
+            Self::Consents(consents) => consents.run(out),
+            Self::Clients(clients) => clients.run(out),
+            Self::Tenants(tenants) => tenants.run(out),
             Self::Agents(agents) => agents.run(out),
             Self::Credentials(credentials) => credentials.run(out),
             Self::Contracts(contracts) => contracts.run(out),

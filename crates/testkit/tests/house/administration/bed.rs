@@ -33,7 +33,10 @@ impl AdminBed {
         });
         let setup = Setup::trusting(&idp)
             .server("up", &up)
-            .set(&["authorization_server"], json!({}))
+            .set(
+                &["authorization_server"],
+                json!({"tenants": {"acme": {"local_accounts": true}, "house": {"local_accounts": true}}}),
+            )
             .set(&["admin_api"], api);
         let gateway = change(setup).start().await;
         Self { idp, _up: up, gateway }
@@ -113,8 +116,6 @@ impl AdminBed {
     /// Somebody of a tenant who has signed in before.
     pub(crate) async fn person(&self, tenant: &str) -> String {
         let id = fresh("usr_");
-        // Until the people's room is open it has no table of its own.
-        self.insert(USERS, &[]).await;
         let insert = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
             VALUES ($1, $2, 'active', 'Somebody', '[]', '[]', 1)";
         self.insert(insert, &[&id, tenant]).await;
@@ -126,6 +127,27 @@ impl AdminBed {
         let id = fresh("grt_");
         let insert = "INSERT INTO grants (id, tenant, user_id, client, resource, scopes, role_names, group_names,
             created_at, used_at, expires_at) VALUES ($1, $2, $3, 'cli', 'x', '[]', '[]', '[]', 1, 1, 9000000000000)";
+        self.insert(insert, &[&id, tenant, user]).await;
+        id
+    }
+
+    /// A browser's session of a person.
+    pub(crate) async fn session(&self, tenant: &str, user: &str) -> String {
+        let id = fresh("ses_");
+        let insert =
+            "INSERT INTO browser_sessions (digest, id, user_id, tenant, auth_time, amr, created_at, seen_at,
+            expires_at) VALUES ($1, $1, $3, $2, 1, '[]', 1, 9000000000000, 9000000000000)";
+        self.insert(insert, &[&id, tenant, user]).await;
+        id
+    }
+
+    /// A consent of a person.
+    pub(crate) async fn consent(&self, tenant: &str, user: &str) -> String {
+        let id = fresh("cns_");
+        let insert =
+            "INSERT INTO consents (id, user_id, tenant, client, client_name, resource, scopes, redirect_host,
+            metadata_hash, given_at, last_used_at, expires_at)
+            VALUES ($1, $3, $2, 'cli', 'CLI', 'x', '[]', 'localhost', 'h', 1, 1, 9000000000000)";
         self.insert(insert, &[&id, tenant, user]).await;
         id
     }
@@ -146,11 +168,6 @@ impl AdminBed {
         leaves.filter(|leaf| leaf["event"] == what || leaf["what"] == what).collect()
     }
 }
-
-const USERS: &str =
-    "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, status TEXT NOT NULL,
-    name TEXT NOT NULL, email TEXT, roles TEXT NOT NULL, member_of TEXT NOT NULL, created_at BIGINT NOT NULL,
-    disabled_at BIGINT, last_sign_in_at BIGINT)";
 
 fn fresh(prefix: &str) -> String {
     use model::Dice as _;

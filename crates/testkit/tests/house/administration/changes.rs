@@ -113,3 +113,52 @@ async fn a_tenants_admin_revokes_in_the_tenant_and_nowhere_else() {
     .await;
     good(&bed.get(&globex, "/whoami").await);
 }
+
+#[tokio::test]
+async fn nobody_is_made_operator_by_a_tenants_admin() {
+    let bed = AdminBed::open().await;
+    let (admin, operator) = (bed.admin_of("house"), bed.operator());
+    let account = |name: &str, role: &str| json!({"account": name, "roles": [role]});
+    assert_eq!(
+        problem(&bed.post(&admin, "/accounts", &account("eve", "operator")).await),
+        (403, "PTN-2120".to_owned())
+    );
+    let made = good(&bed.post(&operator, "/accounts", &account("olga", "operator")).await);
+    let path = format!("/people/{}", made["user"].as_str().unwrap());
+    let reset = format!("/accounts/{}/reset", made["user"].as_str().unwrap());
+    let reply = bed.ask(&admin, &Method::POST, &reset, None).await;
+    assert_eq!(problem(&reply), (403, "PTN-2120".to_owned()), "whoever has the link is that person");
+    let plain = good(&bed.post(&admin, "/accounts", &account("bob", "reader")).await);
+    let path_of_bob = format!("/people/{}", plain["user"].as_str().unwrap());
+    for path in [&path, &path_of_bob] {
+        let shown = bed.get(&admin, path).await;
+        let tag = [("if-match", shown.headers["etag"].to_str().unwrap())];
+        let change = json!({"roles": ["operator"]});
+        let reply = bed.ask_with(&admin, &Method::PATCH, path, Some(&change), &tag).await;
+        assert_eq!(problem(&reply), (403, "PTN-2120".to_owned()), "{}", reply.text());
+    }
+    // In another tenant the role is a word like any other.
+    good(&bed.post(&bed.admin_of("acme"), "/accounts", &account("eve", "operator")).await);
+}
+
+#[tokio::test]
+async fn a_disabled_person_keeps_nothing() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let person = bed.person("acme").await;
+    let (_, session) = (bed.grant("acme", &person).await, bed.session("acme", &person).await);
+    let agent = good(&bed.post(&admin, "/agents", &json!({"owner": person, "name": "Robot"})).await);
+    let agent = format!("/agents/{}", agent["id"].as_str().unwrap());
+    let disabled = bed.ask(&admin, &Method::POST, &format!("/people/{person}/disable"), None).await;
+    assert_eq!(good(&disabled)["active"], false);
+    let grants = good(&bed.get(&admin, &format!("/grants?user={person}")).await);
+    assert!(grants["items"].as_array().unwrap().is_empty());
+    let path = format!("/sessions/{session}");
+    assert_eq!(problem(&bed.ask(&admin, &Method::DELETE, &path, None).await).0, 404, "it has ended");
+    assert_eq!(good(&bed.get(&admin, &agent).await)["status"], "owner_disabled");
+    let revoked = good(&bed.get(&bed.operator(), "/revocations?kind=user").await);
+    assert!(revoked["items"].as_array().unwrap().iter().any(|row| row["id"] == person.as_str()));
+    assert_eq!(bed.events("user_changed").last().unwrap()["about"]["id"], person.as_str());
+    good(&bed.ask(&admin, &Method::POST, &format!("/people/{person}/enable"), None).await);
+    assert_eq!(good(&bed.get(&admin, &agent).await)["status"], "active");
+}

@@ -65,6 +65,57 @@ rows! {
     "describe": |bed| Prepared::by(bed.operator());
     "whoami": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
 
+    "list_tenants": |bed| Prepared::by(bed.admin_of("acme"));
+    "list_people": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "show_person": |bed| person(bed).await;
+    "change_person": |bed| {
+        let prepared = person(bed).await;
+        let shown = bed.get(&prepared.who, &format!("/people/{}", prepared.ids[0].1)).await;
+        let tag = shown.headers["etag"].to_str().unwrap().to_owned();
+        Prepared { tag: Some(tag), ..prepared }.body(json!({"roles": ["reader"]}))
+    };
+    "disable_person": |bed| person(bed).await;
+    "enable_person": |bed| person(bed).await;
+    "list_accounts": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "create_account": |bed| {
+        let body = json!({"tenant": "acme", "account": "new", "roles": ["reader"]});
+        Prepared::by(bed.admin_of("acme")).body(body).of_acme().creating()
+    };
+    "reset_account": |bed| {
+        let made = good(&bed.post(&bed.admin_of("acme"), "/accounts", &json!({"account": "forgetful"})).await);
+        Prepared::by(bed.admin_of("acme")).id("person", made["user"].as_str().unwrap()).of_acme()
+    };
+    "list_sessions": |bed| person(bed).await;
+    "end_session": |bed| {
+        let person = bed.person("acme").await;
+        Prepared::by(bed.admin_of("acme")).id("session", bed.session("acme", &person).await).of_acme()
+    };
+    "list_own_sessions": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "end_own_session": |bed| {
+        let person = bed.person("acme").await;
+        let session = bed.session("acme", &person).await;
+        Prepared::by(bed.someone(&person, "acme", "reader")).id("session", session)
+    };
+    "list_consents": |bed| person(bed).await;
+    "withdraw_consent": |bed| {
+        let prepared = person(bed).await;
+        let consent = bed.consent("acme", &prepared.ids[0].1).await;
+        prepared.id("consent", consent)
+    };
+    "list_own_consents": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "withdraw_own_consent": |bed| {
+        let person = bed.person("acme").await;
+        let consent = bed.consent("acme", &person).await;
+        Prepared::by(bed.someone(&person, "acme", "reader")).id("consent", consent)
+    };
+    "list_clients": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
+    "block_client": |bed| Prepared::by(bed.operator()).body(json!({"client": "cli"}));
+    "unblock_client": |bed| {
+        let client = json!({"client": "https://client.test/id"});
+        assert_eq!(bed.post(&bed.operator(), "/clients/block", &client).await.status, 204);
+        Prepared::by(bed.operator()).body(client)
+    };
+
     "list_grants": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
     "revoke_grant": |bed| Prepared::by(bed.admin_of("acme")).id("grant", bed.grant("acme", "alice").await).of_acme();
     "list_own_grants": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
@@ -137,6 +188,11 @@ rows! {
     };
 }
 
+/// A person of `acme`, for its administrator.
+async fn person(bed: &AdminBed) -> Prepared {
+    Prepared::by(bed.admin_of("acme")).id("person", bed.person("acme").await).of_acme()
+}
+
 /// An agent of `acme`, for its administrator.
 async fn agent(bed: &AdminBed) -> Prepared {
     let body = json!({"owner": bed.person("acme").await, "name": "Robot", "scopes": ["mcp"]});
@@ -146,11 +202,11 @@ async fn agent(bed: &AdminBed) -> Prepared {
 
 fn contract(issuer: &str) -> Value {
     let claims = json!({
-        "iss": issuer, "sub": "alice", "aud": "https://gw.test/mcp", "client_id": "cli", "tenant": "acme",
+        "iss": issuer, "sub": "alice", "aud": "https://gw.test/mcp", "client_id": "cli", "tenant_id": "acme",
         "iat": 1_795_219_200, "exp": 1_795_219_500,
     });
     let mut bad = claims.clone();
-    bad.as_object_mut().unwrap().remove("tenant");
+    bad.as_object_mut().unwrap().remove("tenant_id");
     json!({"issuer": issuer, "samples": {
         "good": [{"name": "alice", "claims": claims}], "bad": [{"name": "no tenant", "claims": bad}],
     }})

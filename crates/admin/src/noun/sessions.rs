@@ -1,0 +1,144 @@
+//! Sessions of browsers.
+
+use super::people;
+use crate::admin::Rooms;
+use crate::answer::{Answer, Done};
+use crate::caller::Caller;
+use crate::page::{Page, Window};
+use crate::problem::Problem;
+use crate::taken::{Asked, Ids};
+use authn::revocations::{self, Kind, Revocation};
+use axum::Json;
+use axum::extract::State;
+use issuer::session::Session;
+use model::Code;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Rooms> {
+    OpenApiRouter::default()
+        .routes(routes!(list_sessions))
+        .routes(routes!(end_session))
+        .routes(routes!(list_own_sessions))
+        .routes(routes!(end_own_session))
+}
+
+/// A browser's session. Times are milliseconds since the epoch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+struct Shown {
+    /// Its id: `sid` of tokens.
+    id: String,
+    /// The person.
+    user: String,
+    /// The tenant.
+    tenant: String,
+    /// Who vouched for them; absent for a local account.
+    issuer: Option<String>,
+    /// When they showed who they are.
+    authenticated_at: i64,
+    /// How.
+    amr: Vec<String>,
+    /// When it ends, whatever happens.
+    expires_at: i64,
+}
+
+impl Shown {
+    fn of(row: Session) -> Self {
+        Self {
+            id: row.id,
+            user: row.user,
+            tenant: row.tenant,
+            issuer: row.issuer,
+            authenticated_at: row.auth_time.0,
+            amr: row.amr,
+            expires_at: row.expires_at.0,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Paged {
+    /// The most rows, 1 to 200.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists a person's open sessions, the latest 100 of them.
+#[utoipa::path(
+    get, path = "/people/{person}/sessions", tag = "sessions",
+    params(("person" = String, Path, description = "The person's id"), Paged), security(("bearer" = ["admin:read"])),
+    responses((status = 200, description = "A page of sessions", body = Page<Shown>))
+)]
+async fn list_sessions(
+    State(rooms): State<Rooms>,
+    caller: Caller,
+    Ids([id]): Ids<1>,
+    Asked(asked): Asked<Paged>,
+) -> Answer<Json<Page<Shown>>> {
+    people::reached(&rooms, &caller, &id).await?;
+    page(&rooms, &id, &asked).await
+}
+
+/// Ends a session, and with it every token that came from it.
+#[utoipa::path(
+    delete, path = "/sessions/{session}", tag = "sessions", params(("session" = String, Path, description = "Its id")),
+    security(("bearer" = ["admin:write"])),
+    responses((status = 204, description = "Ended"))
+)]
+async fn end_session(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
+    let found = rooms.issuer()?.sessions().by_id(&id).await?;
+    caller.reached(found, |session| &session.tenant)?;
+    end(&rooms, &caller, &id).await
+}
+
+/// Lists the caller's own open sessions.
+#[utoipa::path(
+    get, path = "/me/sessions", tag = "me", params(Paged), security(("bearer" = ["self:read"])),
+    responses((status = 200, description = "A page of sessions", body = Page<Shown>))
+)]
+async fn list_own_sessions(
+    State(rooms): State<Rooms>,
+    caller: Caller,
+    Asked(asked): Asked<Paged>,
+) -> Answer<Json<Page<Shown>>> {
+    page(&rooms, &caller.principal.user, &asked).await
+}
+
+/// Ends one of the caller's own sessions.
+#[utoipa::path(
+    delete, path = "/me/sessions/{session}", tag = "me", params(("session" = String, Path, description = "Its id")),
+    security(("bearer" = ["self:write"])),
+    responses((status = 204, description = "Ended"))
+)]
+async fn end_own_session(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
+    let found = rooms.issuer()?.sessions().by_id(&id).await?;
+    let own = found.filter(|session| *session.user == *caller.principal.user);
+    caller.reached(own, |session| &session.tenant)?;
+    end(&rooms, &caller, &id).await
+}
+
+async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
+    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let mut rows = rooms.issuer()?.sessions().of_user(user).await?;
+    rows.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Json(window.page_of_all(rows, |row| row.id.clone(), Shown::of)))
+}
+
+async fn end(rooms: &Rooms, caller: &Caller, id: &str) -> Answer<Done> {
+    let now = rooms.parts.clock.now();
+    // The tokens first: a session that is gone could not be ended again.
+    let revocation = Revocation::new(Kind::Session, id, caller.principal.user.as_ref())
+        .until(now.after(TOKENS))
+        .because("by the admin API");
+    revocations::revoke(&rooms.parts.db, &revocation, now).await?;
+    if rooms.issuer()?.sessions().end(id).await? { Ok(Done) } else { Err(Problem::of(Code::ADMIN_NOT_FOUND)) }
+}
+
+/// Longer than any token of ours lives.
+const TOKENS: Duration = Duration::from_secs(2 * 3600);
