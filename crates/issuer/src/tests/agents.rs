@@ -36,7 +36,7 @@ fn change() -> Change {
 
 async fn person(world: &World, id: &str, tenant: &str) {
     const INSERT: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
-        VALUES ($1, $2, 'active', $1, '[]', '[]', 0)";
+        VALUES ($1, $2, 'active', $1, '[]', '[]', 0) ON CONFLICT DO NOTHING";
     on!(world.test.db, pool => sqlx::query(INSERT).bind(id).bind(tenant).execute(pool).await.map(drop))
         .unwrap();
 }

@@ -12,11 +12,8 @@ struct Browser {
 }
 
 async fn worlds() -> Vec<World> {
-    const PERSON: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
-        VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"dev\"]', '[]', 0)";
     let worlds = World::each().await;
     for world in &worlds {
-        on!(world.test.db, pool => sqlx::query(PERSON).execute(pool).await.map(drop)).unwrap();
         let acme = TenantConfig {
             name: "acme".into(),
             display_name: "Acme".into(),

@@ -37,6 +37,9 @@ impl Authority {
         let keyring = Arc::new(keyring);
         let keys = SigningKeys::open(db.clone(), Arc::clone(&keyring), Lifecycle::default(), clock());
         let keys = Arc::new(keys.await.unwrap());
+        const ALICE: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"reader\"]', '[]', 0) ON CONFLICT DO NOTHING";
+        storage::on!(db, pool => storage::sqlx::query(ALICE).execute(pool).await.map(drop)).unwrap();
         let record = tempfile::tempdir().unwrap();
         let audit = audit::Writer::open(audit::Config::at(record.path()), clock(), dice.as_ref()).unwrap();
         // Opens no client of the gateway's: nothing here asks for one.

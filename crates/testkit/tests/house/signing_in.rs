@@ -133,6 +133,8 @@ impl House {
 
     /// Events of that kind on record.
     pub(super) fn events(&self, what: &str) -> Vec<Value> {
+        // The record has a thread of its own, which writes a moment after the answer.
+        std::thread::sleep(Duration::from_millis(200));
         let record = self.gateway.record().into_iter().map(|found| found.leaf);
         record.filter(|leaf| leaf["what"] == what).collect()
     }
