@@ -312,7 +312,7 @@ mod tests {
             assert_eq!(bed.sessions.find(&cookie).await.unwrap(), Some(session.clone()));
             // Neither the id nor anything else is the cookie.
             assert!(!bed.is_open(&session.id).await && !bed.is_open("").await);
-            for _ in 0..11 {
+            for _ in 0..12 {
                 assert!(bed.is_open(&cookie).await);
                 bed.clock.advance(Duration::from_secs(90));
             }

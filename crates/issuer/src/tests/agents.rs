@@ -36,7 +36,8 @@ fn change() -> Change {
 
 async fn person(world: &World, id: &str, tenant: &str) {
     const INSERT: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
-        VALUES ($1, $2, 'active', $1, '[]', '[]', 0)";
+        VALUES ($1, $2, 'active', $1, '[]', '[]', 0)
+        ON CONFLICT (id) DO UPDATE SET tenant = excluded.tenant, name = excluded.name, roles = '[]', member_of = '[]'";
     on!(world.test.db, pool => sqlx::query(INSERT).bind(id).bind(tenant).execute(pool).await.map(drop))
         .unwrap();
 }
