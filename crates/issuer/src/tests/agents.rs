@@ -220,6 +220,8 @@ async fn two_credentials_overlap_and_a_revoked_one_proves_nothing() {
         let old = bot(&world, change()).await;
         let credentials = world.issuer.agent_credentials();
         let id = old.agent.id.clone();
+        // So that the list has an order.
+        world.pass(1);
         let fresh = Signer::new();
         let key = NewCredential::Proof(Proof::Jwk(fresh.jwks("k1")["keys"][0].clone()));
         let soon = world.clock.now().after(Duration::from_secs(60));
