@@ -24,19 +24,27 @@ pub(crate) async fn client(issuer: &Issuer, id: &str) -> Result<bool, StorageErr
     any(issuer, &Facts { client: Some(id), since: issuer.now(), ..Facts::default() }).await
 }
 
-/// Whether anything that a grant stands on was revoked after it was given: its person, agent, client or session.
+/// Whether a grant, or anything that it stands on, was revoked after it was given: its person, agent, client or session.
 pub(crate) async fn grant(issuer: &Issuer, grant: &Grant) -> Result<bool, StorageError> {
-    let facts = Facts {
+    any(issuer, &Facts { grant: Some(&grant.id), ..under(grant) }).await
+}
+
+/// The same without the grant itself, for the moment in which it is made: a second redemption of its code may have
+/// ended it already, and the first is answered all the same.
+pub(crate) async fn before(issuer: &Issuer, grant: &Grant) -> Result<bool, StorageError> {
+    any(issuer, &under(grant)).await
+}
+
+fn under(grant: &Grant) -> Facts<'_> {
+    Facts {
         tenant: Some(&grant.tenant),
-        grant: Some(&grant.id),
         session: grant.session.as_deref(),
         user: grant.user.as_deref(),
         agents: [grant.agent.as_deref(), None],
         client: Some(&grant.client),
         since: grant.created_at,
         ..Facts::default()
-    };
-    any(issuer, &facts).await
+    }
 }
 
 /// Whether a token of these claims, which are ours, was revoked.

@@ -23,7 +23,7 @@ pub(super) async fn redeem(issuer: &Issuer, client: &Client, form: &Form) -> Res
         Ok(granted(issuer, client, request, approval))
     });
     match redeemed.await? {
-        Some(Ok(grant)) if revoked::grant(issuer, &grant).await? => {
+        Some(Ok(grant)) if revoked::before(issuer, &grant).await? => {
             Err(OauthError::invalid_grant("the person, session or client was revoked; sign in again"))
         }
         Some(Ok(grant)) => Ok(Issued::under(grant, Some(token))),

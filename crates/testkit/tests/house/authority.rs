@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use storage::{Db, Place};
+use storage::{Db, Place, on, sqlx};
 use testkit::{Reply, clock, raw};
 use vault::{Keyring, Lifecycle, Root, SigningKeys, key_files};
 
@@ -79,6 +79,9 @@ impl Authority {
 
     /// A code for the request that a gateway sent to its sign-in page.
     pub(crate) async fn approve(&self, sign_in: &str) -> String {
+        const ALICE: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"reader\"]', '[]', 0) ON CONFLICT DO NOTHING";
+        on!(self.db, pool => sqlx::query(ALICE).execute(pool).await.map(drop)).unwrap();
         let tx = sign_in.split_once("tx=").unwrap_or_else(|| panic!("no sign-in: {sign_in}")).1;
         let approval = Approval {
             user: "usr_alice".into(),

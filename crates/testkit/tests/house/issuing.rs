@@ -112,7 +112,7 @@ async fn tokens_of_our_own_are_taken_and_forged_ones_are_not() {
         ("iat", json!(now + 60)),
         ("exp", Value::Null),
         ("exp", json!(now - 10)),
-        ("exp", json!(now + 600)),
+        ("exp", json!(now + 7200)),
         ("exp", json!(now + 10 * 365 * 86_400)),
         ("jti", Value::Null),
         ("nbf", json!(now + 60)),
@@ -121,7 +121,8 @@ async fn tokens_of_our_own_are_taken_and_forged_ones_are_not() {
         ("cnf", json!({"jkt": "x"})),
     ] {
         let reply = call(authority.sign(&with(good.clone(), name, value.clone()))).await;
-        assert_eq!((reply.status, code(&reply).as_str()), (401, "PTN-2002"), "{name}: {value}");
+        assert_eq!(reply.status, 401, "{name}: {value}");
+        assert_eq!(code(&reply), "PTN-2002", "{name}: {value}");
     }
     // Signed by us, for another purpose.
     for kind in ["JWT", "logout+jwt", "oauth-id-jag+jwt", "secevent+jwt", "client-authentication+jwt"] {
