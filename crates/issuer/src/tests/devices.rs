@@ -12,9 +12,6 @@ struct Browser {
 }
 
 async fn worlds() -> Vec<World> {
-    const PERSON: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
-        VALUES ('usr_alice', 'acme', 'active', 'Alice', '[\"dev\"]', '[]', 0)
-        ON CONFLICT (id) DO UPDATE SET member_of = '[]'";
     let worlds = World::each().await;
     for world in &worlds {
         let acme = TenantConfig {
