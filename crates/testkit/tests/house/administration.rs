@@ -3,6 +3,7 @@
 mod bed;
 mod changes;
 mod coverage;
+mod door;
 mod first_token;
 mod recorded;
 mod rows;

@@ -152,6 +152,11 @@ impl AdminBed {
         id
     }
 
+    /// Does something to the tables.
+    pub(crate) async fn alter(&self, text: &'static str) {
+        self.insert(text, &[]).await;
+    }
+
     async fn insert(&self, text: &'static str, values: &[&str]) {
         let db = self.db().await;
         on!(db, pool => {
