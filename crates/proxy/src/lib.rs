@@ -41,6 +41,7 @@ mod catalog;
 mod config;
 mod rules;
 mod upstream;
+mod used_by;
 mod watch;
 
 pub use catalog::{

@@ -29,12 +29,14 @@ impl House {
     fn end_revoked(self: &Arc<Self>) {
         let revoked = |verified: &Verified| self.authn.is_revoked(verified);
         parked::end_revoked(self);
-        let sessions = self.sessions.end_of(revoked);
-        for (session, caller) in &sessions {
-            self.upstreams.end(&Owner { principal: caller.key, session: Some(session.key()) });
+        let sessions = self.sessions.end_of(revoked, self.clock.now());
+        for (session, callers) in &sessions {
+            for caller in callers {
+                self.upstreams.end(&Owner { principal: caller.key, session: Some(session.key()) });
+            }
         }
         let contained = |server: &model::ServerName| self.authn.contains(server.as_str(), None);
-        self.upstreams.end_revoked(revoked, contained);
+        self.upstreams.end_revoked(revoked, contained, self.clock.now());
         let changed = self.catalog.contain(contained);
         if !sessions.is_empty() || changed {
             tracing::info!(sessions = sessions.len(), "something was revoked");

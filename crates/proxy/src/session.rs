@@ -91,14 +91,19 @@ impl Sessions {
         self.remember(live, now)
     }
 
-    /// Takes out, and closes, the sessions whose last caller `revoked` says is no longer good. That they have ended is for
-    /// the caller to [`Sessions::remember`].
-    pub(crate) fn end_of(&self, revoked: impl Fn(&Verified) -> bool) -> Vec<(Arc<Live>, Verified)> {
+    /// Takes out, and closes, the sessions that nobody may use any more: of whom `revoked` says so. That they have ended is
+    /// for the caller to [`Sessions::remember`].
+    pub(crate) fn end_of(
+        &self,
+        revoked: impl Fn(&Verified) -> bool,
+        now: Timestamp,
+    ) -> Vec<(Arc<Live>, Vec<Verified>)> {
         let met: Vec<_> = {
             let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-            table.values().filter_map(|live| Some((Arc::clone(live), live.caller()?))).collect()
+            table.values().map(Arc::clone).collect()
         };
-        let ended: Vec<_> = met.into_iter().filter(|(_, caller)| revoked(caller)).collect();
+        let over = |live: Arc<Live>| live.is_over(&revoked, now).map(|callers| (live, callers));
+        let ended: Vec<_> = met.into_iter().filter_map(over).collect();
         for (live, _) in &ended {
             self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
             live.close();

@@ -46,7 +46,7 @@ use authn::Verified;
 use child::Children;
 use errand::Errands;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use model::{Clock, Dice, Digest, Limits, PrincipalKey, ServerName};
+use model::{Clock, Dice, Digest, Limits, PrincipalKey, ServerName, Timestamp};
 use protocol::header::HeaderParam;
 use protocol::meta::LogLevel;
 use protocol::{Era, Id, Members, Message, Method, Raw, Response, Version, capability};
@@ -334,12 +334,13 @@ impl Upstreams {
         &self,
         revoked: impl Fn(&Verified) -> bool,
         contained: impl Fn(&ServerName) -> bool,
+        now: Timestamp,
     ) {
         for (name, server) in self.servers.load().iter() {
             if contained(name) {
                 server.contain();
             } else {
-                server.end_revoked(&revoked);
+                server.end_revoked(&revoked, now);
             }
         }
     }

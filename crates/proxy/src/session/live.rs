@@ -3,6 +3,7 @@
 use super::Facts;
 use super::replay::{Budget, Place, Replay, Replays};
 use crate::upstream::Inbox;
+use crate::used_by::UsedBy;
 use authn::Verified;
 use bytes::Bytes;
 use futures_util::future::AbortHandle;
@@ -34,8 +35,7 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     log_level: Option<LogLevel>,
-    /// Whoever used the session last, as its token was verified.
-    caller: Option<Verified>,
+    used_by: UsedBy,
     inbox: Option<Inbox>,
     /// What the client answers each server, as policy narrowed it for the last call there.
     answers: HashMap<ServerName, Raw>,
@@ -104,15 +104,17 @@ impl Live {
 
     /// Remembers by which token the session is used.
     pub(crate) fn used_by(&self, caller: &Verified) {
-        let mut state = self.state();
-        if state.caller.as_ref().is_none_or(|known| known.token != caller.token) {
-            state.caller = Some(caller.clone());
-        }
+        self.state().used_by.note(caller);
     }
 
-    /// By which token the session was used last.
-    pub(super) fn caller(&self) -> Option<Verified> {
-        self.state().caller.clone()
+    /// By whom the session was used, if one of them was revoked and nobody is left.
+    pub(super) fn is_over(
+        &self,
+        revoked: impl Fn(&Verified) -> bool,
+        now: Timestamp,
+    ) -> Option<Vec<Verified>> {
+        let state = self.state();
+        state.used_by.is_over(revoked, now).then(|| state.used_by.callers().to_vec())
     }
 
     /// What `logging/setLevel` asked for.

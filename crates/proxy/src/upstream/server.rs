@@ -16,7 +16,7 @@ use crate::config::ServerConfig;
 use crate::config::server::{StdioServer, Transport};
 use authn::Verified;
 use http::HeaderMap;
-use model::Digest;
+use model::{Digest, Timestamp};
 use protocol::header::HeaderParam;
 use protocol::{Bounds, Era, Method, Version};
 use std::sync::Arc;
@@ -112,11 +112,11 @@ impl Server {
         }
     }
 
-    /// Ends at once what was last used by a caller of whom `revoked` says so; children with their groups.
-    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool) {
+    /// Ends at once what nobody may use any more, of whom `revoked` says so; children with their groups.
+    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool, now: Timestamp) {
         match &self.reach {
-            Reach::Http(web) => web.end_revoked(revoked),
-            Reach::Stdio { children, .. } => children.end_revoked(revoked),
+            Reach::Http(web) => web.end_revoked(revoked, now),
+            Reach::Stdio { children, .. } => children.end_revoked(revoked, now),
             Reach::Nowhere(_) => {}
         }
     }

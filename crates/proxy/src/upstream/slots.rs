@@ -6,12 +6,13 @@
 use super::Outbound;
 use super::backoff::Backoff;
 use super::fault::UpstreamError;
+use crate::used_by::UsedBy;
 use arc_swap::ArcSwapOption;
 use authn::Verified;
-use model::{Clock, Dice, Digest, PrincipalKey};
+use model::{Clock, Dice, Digest, PrincipalKey, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Whose it is. INVARIANT: nothing is ever shared between two principals, but a child that the operator
@@ -60,8 +61,8 @@ pub(super) struct Slot<V> {
     /// Held while opening, so that many first calls open once.
     opening: tokio::sync::Mutex<Backoff>,
     used: AtomicU64,
-    /// Whoever used it last, as its token was verified; none for the gateway's own.
-    caller: Mutex<Option<Verified>>,
+    /// By whose tokens it is used; by nobody's, if it is the gateway's own.
+    used_by: Mutex<UsedBy>,
 }
 
 /// The places of one server.
@@ -115,7 +116,7 @@ impl<V: Held> Slots<V> {
             current: ArcSwapOption::empty(),
             opening: tokio::sync::Mutex::default(),
             used: AtomicU64::new(ticks),
-            caller: Mutex::default(),
+            used_by: Mutex::default(),
         });
         places.insert(key, Arc::clone(&slot));
         Ok(slot)
@@ -206,11 +207,9 @@ impl<V: Held> Slots<V> {
         })
     }
 
-    /// Takes out, and ends at once, what was last used by a caller of whom `revoked` says so. What is shared goes on.
-    pub(super) fn end_revoked(&self, revoked: impl Fn(&Verified) -> bool) {
-        self.kill(|slot| {
-            slot.key.principal.is_some() && slot.caller().is_some_and(|caller| revoked(&caller))
-        });
+    /// Takes out, and ends at once, what nobody may use any more: of whom `revoked` says so. What is shared goes on.
+    pub(super) fn end_revoked(&self, revoked: impl Fn(&Verified) -> bool, now: Timestamp) {
+        self.kill(|slot| slot.key.principal.is_some() && slot.users().is_over(&revoked, now));
     }
 
     /// Takes out everything, and ends it at once.
@@ -269,14 +268,11 @@ impl<V: Held> Slot<V> {
 
     /// Remembers by which token it is used.
     pub(super) fn used_by(&self, caller: &Verified) {
-        let mut known = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_none_or(|known| known.token != caller.token) {
-            *known = Some(caller.clone());
-        }
+        self.users().note(caller);
     }
 
-    fn caller(&self) -> Option<Verified> {
-        self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn users(&self) -> MutexGuard<'_, UsedBy> {
+        self.used_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn used(&self) -> u64 {

@@ -9,7 +9,7 @@ use super::session::{self, Session};
 use super::slots::{Held as Holds, Key, Slot, Slots};
 use super::{Description, Outbound, Shared, pair};
 use authn::Verified;
-use model::ErrorKind;
+use model::{ErrorKind, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,9 +49,9 @@ impl Web {
     }
 
     /// Ends at once what was last used by a caller of whom `revoked` says so.
-    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool) {
-        self.sessions.end_revoked(revoked);
-        self.pairs.end_revoked(revoked);
+    pub(super) fn end_revoked(&self, revoked: &impl Fn(&Verified) -> bool, now: Timestamp) {
+        self.sessions.end_revoked(revoked, now);
+        self.pairs.end_revoked(revoked, now);
     }
 
     /// Ends everything at once.
