@@ -3,7 +3,7 @@
 //! The request is checked and kept as a [`Transaction`]; the browser goes to `/sign-in?tx=<id>`. Whoever signs the
 //! person in reads it by [`look`] and ends it by [`finish`], which says where the browser goes next.
 
-mod error_page;
+mod advice;
 mod finish;
 mod request;
 mod transaction;
@@ -11,7 +11,9 @@ mod transaction;
 pub use finish::{Approval, Decision, FinishError, finish};
 pub use transaction::{LIFE, Transaction, look};
 
-use crate::{Form, Issuer};
+use crate::client::Client;
+use crate::pages::Fault;
+use crate::{Form, Issuer, OauthError};
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Router};
@@ -32,11 +34,14 @@ async fn begin(
 ) -> Response {
     let query = query.unwrap_or_default();
     if !issuer.beginnings.admits(peer.address.ip(), BEGINNINGS, issuer.now()) {
-        return error_page::page(Code::CLIENT_LIMIT, "too many sign-ins were begun from this address", None);
+        return Fault::of(Code::CLIENT_LIMIT).into_response();
     }
     let page = |code, detail: &str| {
         let form = Form::parse(query.as_bytes()).ok();
-        error_page::page(code, detail, form.as_ref().and_then(|form| form.get("redirect_uri")))
+        let asked = form.as_ref().and_then(|form| form.get("redirect_uri")).and_then(advice::advice);
+        let advice = asked.map(|(client, what)| format!(" In {client}: {what}"));
+        let detail = detail.trim_end_matches('.');
+        Fault::of(code).saying(format!("{detail}.{}", advice.unwrap_or_default())).into_response()
     };
     let kept = match request::read(&issuer, &query).await {
         Ok((_, transaction)) => transaction::keep(&issuer, &transaction).await,
@@ -51,7 +56,7 @@ async fn begin(
             );
             return page(code, &detail);
         }
-        Err(Refusal::Client(transaction, error)) => {
+        Err(Refusal::Client(client, transaction, error)) => {
             issuer.note_stranger(
                 peer.address.ip(),
                 Event {
@@ -61,7 +66,8 @@ async fn begin(
                     ..Event::of(What::SignInRefused)
                 },
             );
-            return Redirect::to(&finish::refused(&issuer, &transaction, &error)).into_response();
+            let location = finish::refused(&issuer, &transaction, &error);
+            return turn_back(&client, &transaction, &error, location);
         }
         Err(Refusal::Unavailable) => return page(Code::ISSUING_UNAVAILABLE, "the database does not answer"),
     };
@@ -72,6 +78,21 @@ async fn begin(
             page(Code::ISSUING_UNAVAILABLE, "the database does not answer")
         }
     }
+}
+
+/// Back to the client with a refusal that no person has met. SECURITY: nobody is sent on unseen to where a client that
+/// anybody can register wants (RFC 9700 §4.11.2; test: `a_client_that_registered_itself_redirects_nobody_unseen`).
+pub(crate) fn turn_back(
+    client: &Client,
+    transaction: &Transaction,
+    error: &OauthError,
+    location: String,
+) -> Response {
+    if client.may_redirect_unseen(&transaction.redirect_uri) {
+        return Redirect::to(&location).into_response();
+    }
+    let said = format!("{}.", error.description.trim_end_matches('.'));
+    Fault::of(error.code).saying(said).onward(location, "Back to the client").into_response()
 }
 
 /// The most requests of one address in a minute. A whole office may share one.

@@ -46,6 +46,16 @@ pub struct Client {
     pub digest: Digest,
 }
 
+impl Client {
+    /// Whether a browser may be sent to `redirect_uri` before its person has met a page: where the operator wrote the
+    /// client down, and to programs on the person's own machine.
+    pub(crate) fn may_redirect_unseen(&self, redirect_uri: &str) -> bool {
+        matches!(self.kind, Kind::Configured | Kind::Agent)
+            || is_loopback_redirect(redirect_uri)
+            || is_private_use(redirect_uri)
+    }
+}
+
 /// Where a client is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
         detail: String,
     },
     /// At the client.
-    Client(Box<Transaction>, OauthError),
+    Client(Box<Client>, Box<Transaction>, OauthError),
     /// Nowhere: our database is away.
     Unavailable,
 }
@@ -58,7 +58,7 @@ pub(crate) async fn read(issuer: &Issuer, query: &str) -> Result<(Client, Transa
     // From here on the client hears what is wrong, with its state.
     match fill(issuer, &client, &form, &mut transaction) {
         Ok(()) => Ok((client, transaction)),
-        Err(error) => Err(Refusal::Client(Box::new(transaction), error)),
+        Err(error) => Err(Refusal::Client(Box::new(client), Box::new(transaction), error)),
     }
 }
 

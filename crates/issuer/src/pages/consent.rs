@@ -1,7 +1,7 @@
 //! The consent page: the one place where a person lets a client act (MCP, security best practices, CD-1 to CD-5).
 
 use super::asking::Asking;
-use super::sign_in::{finish, login_required, query_form, refuse};
+use super::sign_in::{finish, login_required, query_form, refuse, turn_back};
 use super::{Fault, Visitor, form_token, go, is_ours, page, read_form, visitor, words};
 use crate::authorize::{Approval, Decision};
 use crate::consent::{Asked, Needed, Why, needed};
@@ -51,7 +51,7 @@ pub(super) async fn show(
     let asking = Asking::of(&issuer, id).await?;
     let Some(visitor) = fresh_visitor(&issuer, &headers, &asking).await? else {
         if asking.transaction.ask_nothing {
-            return refuse(&issuer, id, login_required()).await;
+            return turn_back(&issuer, id, &asking, login_required()).await;
         }
         return Ok(go(&format!("/sign-in?tx={id}"), []));
     };
@@ -70,7 +70,8 @@ pub(super) async fn show(
     };
     if asking.transaction.ask_nothing {
         let said = "the person would have to be asked, and may not be";
-        return refuse(&issuer, id, OauthError::new("consent_required", Code::CONSENT_REFUSED, said)).await;
+        let error = OauthError::new("consent_required", Code::CONSENT_REFUSED, said);
+        return turn_back(&issuer, id, &asking, error).await;
     }
     Ok(consent_page(&issuer, id, &visitor, &asking, &asked, why))
 }

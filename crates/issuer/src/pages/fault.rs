@@ -56,7 +56,7 @@ impl Fault {
                 StatusCode::FORBIDDEN
             }
             Code::SIGN_IN_WRONG => StatusCode::UNAUTHORIZED,
-            Code::SIGN_IN_WAIT => StatusCode::TOO_MANY_REQUESTS,
+            Code::SIGN_IN_WAIT | Code::CLIENT_LIMIT => StatusCode::TOO_MANY_REQUESTS,
             Code::NO_SUCH_PAGE | Code::SIGN_IN_NO_PROVIDER => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         }

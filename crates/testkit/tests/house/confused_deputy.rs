@@ -31,6 +31,25 @@ async fn goes_on(house: &House, browser: &Browser, client: &str, redirect: &str)
 }
 
 #[tokio::test]
+async fn a_client_that_registered_itself_redirects_nobody_unseen() {
+    let house = house().await;
+    let evil = "https://evil.example/cb";
+    let client = register(&house, evil).await;
+    // A request with a fault, and one whose person may not be asked anything.
+    for more in ["&prompt=create", "&prompt=none"] {
+        let browser = house.browser();
+        let begun = house.request(&browser, &client, evil, more).await;
+        let page = if begun.status == 303 { browser.get(&begun.location()).await } else { begun };
+        assert_eq!(page.status, 400, "{more}: {}", page.text());
+        assert!(page.text().contains("Back to the client") && page.text().contains("evil.example"));
+        // The operator's own client is sent back as the RFC says.
+        let begun = house.begin(&browser, "app", APP, more).await;
+        let back = if begun.starts_with(APP) { begun } else { browser.get(&begun).await.location() };
+        assert!(back.starts_with(APP) && parameter(&back, "error").is_some(), "{back}");
+    }
+}
+
+#[tokio::test]
 async fn a_malicious_client_gets_no_code_without_a_page_although_there_is_a_session_and_a_consent_for_another()
  {
     let house = house().await;

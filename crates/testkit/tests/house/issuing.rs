@@ -83,7 +83,6 @@ async fn a_client_registers_signs_in_calls_refreshes_and_gives_back() {
 }
 
 #[tokio::test]
-#[ignore = "red since the rooms of issue 4 came together; to be mended first"]
 async fn tokens_of_our_own_are_taken_and_forged_ones_are_not() {
     let (bed, authority) = issuing_bed().await;
     let address = bed.gateway.address();

@@ -107,7 +107,6 @@ async fn what_was_said_unasked_while_the_session_stream_was_broken_is_heard_afte
 }
 
 #[tokio::test]
-#[ignore = "red since the rooms of issue 4 came together; to be mended first"]
 async fn a_stream_that_was_taken_up_ends_with_its_own_token() {
     let idp = FakeIdp::start(clock()).await;
     let up = FakeUpstream::of(&[Era::Session]).await.with("slow", Act::Hold);
