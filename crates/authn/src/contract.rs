@@ -1,7 +1,7 @@
 //! Token contracts: what an issuer's tokens have to say before anybody is let in by them, and what it means here.
 //!
 //! A contract is a [`Document`], checked and compiled once into a [`Contract`]. What the configuration says of an
-//! issuer is its contract of version 0; one that is stored ([`rows`]) takes its place.
+//! issuer is its contract of version 0; one that is stored (in the table of contracts) takes its place.
 
 mod compile;
 mod document;

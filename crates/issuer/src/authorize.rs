@@ -1,7 +1,7 @@
 //! `/oauth/authorize`: from a client's request to a code, by way of a person (OAuth 2.1 §4.1).
 //!
 //! The request is checked and kept as a [`Transaction`]; the browser goes to `/sign-in?tx=<id>`. Whoever signs the
-//! person in reads it by [`look`] and ends it by [`finish`], which says where the browser goes next.
+//! person in reads it by [`look`] and ends it by [`finish()`], which says where the browser goes next.
 
 mod advice;
 mod finish;

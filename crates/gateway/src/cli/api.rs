@@ -17,7 +17,7 @@ pub(super) use nouns::Noun;
 /// Which gateway, as whom, and how the answer is shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The gateway, as clients call it: https://mcp.example.org. Default: PORTUNUS_GATEWAY, else the one in use at this machine.
+    /// The gateway, as clients call it: `https://mcp.example.org`. Default: PORTUNUS_GATEWAY, else the one in use at this machine.
     #[arg(long, global = true, value_name = "URL", env = "PORTUNUS_GATEWAY")]
     gateway: Option<String>,
     /// A file with the token. Default: PORTUNUS_TOKEN, else what `portunus login` keeps.
