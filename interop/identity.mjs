@@ -129,7 +129,9 @@ await check('keys rotate under load without one refusal, and a revoked key is go
   const revoked = signs();
   same((await keys('revoke', revoked)).code, 0);
   await until('the set without it', async () => !(await published()).includes(revoked), 3000);
-  same((await keys('revoke', revoked)).code, 1);
+  // To try again is always right; a key that never was is another matter.
+  same((await keys('revoke', revoked)).code, 0);
+  same((await keys('revoke', 'nobody')).code, 1);
   same(/alice/.test((await alice.crm.callTool({ name: 'whoami' })).content[0].text), true);
   same(signs() === revoked, false);
   same((await published()).includes(signs()), true);

@@ -25,7 +25,7 @@ export async function startGateway(options) {
     admin: { address: `127.0.0.1:${adminPort}` },
     data_dir: './data',
     policies: './policies',
-    issuers: [{ issuer: options.issuer, allow_loopback: true, ...options.issuerExtra }],
+    issuers: options.issuer ? [{ issuer: options.issuer, allow_loopback: true, ...options.issuerExtra }] : [],
     authorization_server: options.authorizationServer,
     servers: options.servers,
     limits: options.limits ?? {},
