@@ -117,6 +117,11 @@ impl OpenCall {
         self.shown = shown;
     }
 
+    /// Why the call may not go on, if something it stands on was revoked.
+    pub(crate) fn stands(&self) -> Result<(), Ended> {
+        self.lease.check()
+    }
+
     /// From here on the call may have taken effect.
     pub(crate) fn sending(&mut self) {
         self.sent = true;
@@ -231,7 +236,7 @@ impl Drop for OpenCall {
         }
         let attempt = if self.sent { Attempt::Unknown } else { Attempt::NotSent };
         // Its session may have been ended under it.
-        let ended = self.lease.check().err();
+        let ended = self.stands().err();
         let ending = Ending {
             status: Status::Failed(ErrorKind::Cancelled),
             attempt,

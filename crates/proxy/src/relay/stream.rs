@@ -209,11 +209,17 @@ async fn failed(sent: Sent, error: &crate::upstream::UpstreamError) -> Stop {
     send::failed(sent.call, sent.open, error, upstream.as_deref()).await
 }
 
-/// The caller's token has expired or was revoked while the call was under way.
+/// The caller's token has expired or was revoked while the call was under way. That a revocation may be seen by
+/// whatever waits first, here, at the server or at the session, shows in no record.
 async fn expired(sent: Sent) -> Stop {
     let upstream = sent.upstream_id();
-    let (kind, code) = (ErrorKind::Unauthenticated, Code::TOKEN_INVALID);
-    let reason = "the token ended while the call was under way";
+    let (kind, code, reason) = match sent.open.stands() {
+        Err(ended) => (ErrorKind::Cancelled, ended.code(), ended.reason()),
+        Ok(()) => {
+            let reason = "the token ended while the call was under way";
+            (ErrorKind::Unauthenticated, Code::TOKEN_INVALID, reason)
+        }
+    };
     sent.open.failed(sent.call.trail, ledger::Attempt::Unknown, kind, code, reason, upstream.as_deref()).await
 }
 
