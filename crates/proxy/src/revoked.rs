@@ -45,13 +45,13 @@ impl House {
             return;
         }
         // That they have ended is remembered on the disk, which may take its time.
-        let (house, now) = (Arc::clone(self), self.clock.now());
+        let house = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             for (session, _) in &sessions {
-                if let Err(error) = house.sessions.remember(session, now) {
+                if let Err(error) = house.sessions.write_end(session) {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "an ended session is not remembered"
+                        "an ended session is not written down"
                     );
                 }
             }

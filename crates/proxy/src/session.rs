@@ -84,15 +84,14 @@ impl Sessions {
     /// Ends a session: remembered until it would have expired, its streams and questions dropped.
     ///
     /// # Errors
-    /// [`EndedError`] when the ending could not be made durable.
+    /// [`EndedError`] when the ending could not be made durable; it has ended here all the same.
     pub(crate) fn end(&self, live: &Live, now: Timestamp) -> Result<(), EndedError> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
-        live.close();
-        self.remember(live, now)
+        self.close(live, now);
+        self.write_end(live)
     }
 
-    /// Takes out, and closes, the sessions that nobody may use any more: of whom `revoked` says so. That they have ended is
-    /// for the caller to [`Sessions::remember`].
+    /// Ends the sessions that nobody may use any more: of whom `revoked` says so. To write that down, which takes the disk's
+    /// time, is for the caller: [`Sessions::write_end`].
     pub(crate) fn end_of(
         &self,
         revoked: impl Fn(&Verified) -> bool,
@@ -104,19 +103,24 @@ impl Sessions {
         };
         let over = |live: Arc<Live>| live.is_over(&revoked, now).map(|callers| (live, callers));
         let ended: Vec<_> = met.into_iter().filter_map(over).collect();
-        for (live, _) in &ended {
-            self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
-            live.close();
-        }
+        ended.iter().for_each(|(live, _)| self.close(live, now));
         ended
     }
 
-    /// Remembers that a session has ended.
+    /// Writes down that a session has ended.
     ///
     /// # Errors
     /// [`EndedError`] when that could not be made durable.
-    pub(crate) fn remember(&self, live: &Live, now: Timestamp) -> Result<(), EndedError> {
-        self.ended.remember(live.key(), live.facts().expires, now)
+    pub(crate) fn write_end(&self, live: &Live) -> Result<(), EndedError> {
+        self.ended.write(live.key(), live.facts().expires)
+    }
+
+    fn close(&self, live: &Live, now: Timestamp) {
+        // SECURITY: known as ended before it is gone from the table, or its id, which holds all that is needed, would open
+        // it again: `nothing_opens_a_session_again_that_has_just_ended`.
+        self.ended.add(live.key(), live.facts().expires, now);
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
+        live.close();
     }
 
     /// How many sessions have mutable state here.

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The ended sessions could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +27,14 @@ pub struct EndedError {
 pub struct Ended {
     path: PathBuf,
     bound: usize,
-    inner: Mutex<Inner>,
+    expiries: Mutex<HashMap<Digest, Timestamp>>,
+    /// Apart from the memory, so that nobody who looks there waits for the disk.
+    log: Mutex<Log>,
 }
 
-struct Inner {
+struct Log {
     file: File,
     lines: usize,
-    expiries: HashMap<Digest, Timestamp>,
 }
 
 impl Ended {
@@ -60,41 +61,50 @@ impl Ended {
         // Rewritten to forget what has expired; on a full disk the old file will do.
         let file = write_all(path, &expiries).or_else(|error| appending(path).map_err(|_| error));
         let file = file.map_err(fail)?;
-        let inner = Inner { file, lines: expiries.len(), expiries };
-        Ok(Self { path: path.to_owned(), bound, inner: Mutex::new(inner) })
+        let log = Log { file, lines: expiries.len() };
+        Ok(Self { path: path.to_owned(), bound, expiries: Mutex::new(expiries), log: Mutex::new(log) })
     }
 
     /// Whether the session has ended.
     pub fn contains(&self, id: &Digest) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).expiries.contains_key(id)
+        self.expiries().contains_key(id)
     }
 
-    /// Remembers an ended session; durable when this returns. At the bound, the session that would expire
-    /// first is forgotten.
+    /// Ends a session from here on, in memory only. At the bound, the session that would expire first is forgotten.
+    pub fn add(&self, id: Digest, expiry: Timestamp, now: Timestamp) {
+        let mut expiries = self.expiries();
+        if expiries.len() >= self.bound {
+            expiries.retain(|_, expiry| *expiry > now);
+        }
+        if expiries.len() >= self.bound {
+            let first = expiries.iter().min_by_key(|(_, expiry)| **expiry).map(|(id, _)| *id);
+            first.and_then(|id| expiries.remove(&id));
+        }
+        expiries.insert(id, expiry);
+    }
+
+    /// Writes down that a session has ended; durable when this returns.
     ///
     /// # Errors
-    /// [`EndedError`] when the line cannot be written; the session is then ended in memory only.
-    pub fn remember(&self, id: Digest, expiry: Timestamp, now: Timestamp) -> Result<(), EndedError> {
+    /// [`EndedError`] when the line cannot be written.
+    pub fn write(&self, id: Digest, expiry: Timestamp) -> Result<(), EndedError> {
         let fail = |source| EndedError { path: self.path.clone(), source };
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.expiries.len() >= self.bound {
-            inner.expiries.retain(|_, expiry| *expiry > now);
-        }
-        if inner.expiries.len() >= self.bound {
-            let first = inner.expiries.iter().min_by_key(|(_, expiry)| **expiry).map(|(id, _)| *id);
-            first.and_then(|id| inner.expiries.remove(&id));
-        }
-        inner.expiries.insert(id, expiry);
-        if inner.lines >= self.bound.saturating_mul(2) {
-            inner.file = write_all(&self.path, &inner.expiries).map_err(fail)?;
-            inner.lines = inner.expiries.len();
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.lines >= self.bound.saturating_mul(2) {
+            let expiries = self.expiries().clone();
+            log.file = write_all(&self.path, &expiries).map_err(fail)?;
+            log.lines = expiries.len();
         } else {
             // The break comes first: a line that a full disk tore off does not spoil the next.
-            write!(inner.file, "\n{} {id}", expiry.0).map_err(fail)?;
-            inner.file.sync_data().map_err(fail)?;
-            inner.lines += 1;
+            write!(log.file, "\n{} {id}", expiry.0).map_err(fail)?;
+            log.file.sync_data().map_err(fail)?;
+            log.lines += 1;
         }
         Ok(())
+    }
+
+    fn expiries(&self) -> MutexGuard<'_, HashMap<Digest, Timestamp>> {
+        self.expiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,14 +130,21 @@ fn appending(path: &Path) -> std::io::Result<File> {
 mod tests {
     use super::*;
 
+    impl Ended {
+        fn remember(&self, id: Digest, expiry: Timestamp) {
+            self.add(id, expiry, Timestamp(0));
+            self.write(id, expiry).unwrap();
+        }
+    }
+
     #[test]
     fn ended_sessions_outlive_a_restart_but_not_their_expiry() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ended-sessions");
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let ended = Ended::open(&path, 10, Timestamp(0)).unwrap();
-        ended.remember(a, Timestamp(100), Timestamp(0)).unwrap();
-        ended.remember(b, Timestamp(200), Timestamp(0)).unwrap();
+        ended.remember(a, Timestamp(100));
+        ended.remember(b, Timestamp(200));
         let again = Ended::open(&path, 10, Timestamp(150)).unwrap();
         assert!(!again.contains(&a) && again.contains(&b));
     }
@@ -138,11 +155,11 @@ mod tests {
         let path = folder.path().join("ended-sessions");
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let ended = Ended::open(&path, 10, Timestamp(0)).unwrap();
-        ended.remember(a, Timestamp(100), Timestamp(0)).unwrap();
+        ended.remember(a, Timestamp(100));
         let mut text = std::fs::read(&path).unwrap();
         text.extend_from_slice(b"\n100 0123456");
         std::fs::write(&path, text).unwrap();
-        ended.remember(b, Timestamp(200), Timestamp(0)).unwrap();
+        ended.remember(b, Timestamp(200));
         let again = Ended::open(&path, 10, Timestamp(50)).unwrap();
         assert!(again.contains(&a) && again.contains(&b));
     }
@@ -153,9 +170,7 @@ mod tests {
         let path = folder.path().join("ended-sessions");
         let ended = Ended::open(&path, 4, Timestamp(0)).unwrap();
         for n in 0..100_u32 {
-            ended
-                .remember(Digest::of(&n.to_be_bytes()), Timestamp(1000 + i64::from(n)), Timestamp(0))
-                .unwrap();
+            ended.remember(Digest::of(&n.to_be_bytes()), Timestamp(1000 + i64::from(n)));
         }
         assert!(ended.contains(&Digest::of(&99_u32.to_be_bytes())));
         assert!(!ended.contains(&Digest::of(&1_u32.to_be_bytes())));

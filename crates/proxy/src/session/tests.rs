@@ -36,6 +36,17 @@ fn a_session_survives_a_restart_and_ends_for_good() {
 }
 
 #[test]
+fn nothing_opens_a_session_again_that_has_just_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Principal::service();
+    let sessions = sessions(folder.path());
+    let live = sessions.open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
+    // It is not yet written down.
+    sessions.close(&live, Timestamp(10));
+    assert!(sessions.find(live.id(), &who, &Endpoint::Shared, Timestamp(10)).is_err());
+}
+
+#[test]
 fn a_session_of_another_principal_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let who = Principal::service();

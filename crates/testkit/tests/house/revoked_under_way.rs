@@ -113,14 +113,14 @@ async fn streams_and_sessions_end_with_what_they_stand_on() {
         while stream.next().await.is_some() {}
     }
     is_refused(&alice).await;
+    // What was open for it at the server ends.
+    let ended = || std::future::ready((fleet.up.sessions() < opened).then_some(()));
+    eventually("the end of the session at the server", ended).await;
     // The session is over for good, also for a token that would be good.
     let fresh = gateway.token(&fleet.idp, "alice", UP).claim("iat", now.seconds() + 3).sign();
     let session = session.with_token(Some(fresh));
     let gone = session.call("write", json!({"text": "after"})).await;
     assert_eq!(gone.status, 404, "{}", gone.text());
-    // So is what was open for it at the server.
-    let ended = || std::future::ready((fleet.up.sessions() < opened).then_some(()));
-    eventually("the end of the session at the server", ended).await;
     fleet.up.changed(vec![testkit::tool("echo")]);
     assert!(other.next().await.is_some(), "others hear on");
 }
