@@ -16,9 +16,11 @@ mod policy;
 mod revoke;
 mod run;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use exit::Failure;
 use out::Out;
+use std::any::TypeId;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,7 +89,7 @@ struct ConfigFile {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { 0 };
@@ -126,5 +128,47 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn parse(words: impl IntoIterator<Item = OsString>) -> clap::error::Result<Arguments> {
+    let matches = taking_ids(Arguments::command()).try_get_matches_from(words)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Lets an id begin with a hyphen, as one in 64 of those does that are written in base64url.
+fn taking_ids(command: clap::Command) -> clap::Command {
+    let taking = |argument: clap::Arg| {
+        let is_text = argument.get_value_parser().type_id() == TypeId::of::<String>();
+        let is_id = argument.is_positional() || ID_OPTIONS.contains(&argument.get_id().as_str());
+        if is_text && is_id { argument.allow_hyphen_values(true) } else { argument }
+    };
+    command.mut_args(taking).mut_subcommands(taking_ids)
+}
+
+/// The options that take the id of something.
+const ID_OPTIONS: [&str; 4] = ["owner", "person", "user", "client"];
+
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or policy, 4 address in use, \
                           5 record or data folder, 6 server, 7 identity provider.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_may_begin_with_a_hyphen() {
+        let parsed = |words: &[&str]| parse(words.iter().map(OsString::from));
+        for words in [
+            &["portunus", "keys", "revoke", "-OaC", "--config", "x.yaml"][..],
+            &["portunus", "revoke", "grant", "--OaC"],
+            &["portunus", "agents", "create", "--name", "Robot", "--owner", "-OaC"],
+        ] {
+            assert!(parsed(words).is_ok(), "{words:?}: {}", parsed(words).unwrap_err());
+        }
+        for words in [
+            &["portunus", "keys", "revoke", "--config", "x.yaml"][..],
+            &["portunus", "keys", "list", "--OaC"],
+            &["portunus", "agents", "create", "--owner", "me", "--name", "-OaC"],
+        ] {
+            assert!(parsed(words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -289,6 +289,10 @@ async fn keys_rotate_under_load_without_one_refusal_and_a_revoked_key_is_gone_at
         command.arg("keys").args(words).arg("--config").arg(trust.gateway.config_file());
         command.output().unwrap()
     };
+    let done = |words: &[&str]| {
+        let output = command(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
     let early = command(&["rotate"]);
     assert_eq!(early.status.code(), Some(1), "a key that was published just now is not rotated to");
     let signs = |seen: &Seen| {
@@ -309,7 +313,7 @@ async fn keys_rotate_under_load_without_one_refusal_and_a_revoked_key_is_gone_at
             }
         }
     };
-    let rotating = async { assert!(command(&["rotate", "--force"]).status.success()) };
+    let rotating = async { done(&["rotate", "--force"]) };
     let (second, ()) = testkit::soon("another key", async { tokio::join!(load, rotating) }).await;
     for _ in 0..20 {
         served(&caller.call("echo", json!({"text": "b"})).await, "b");
@@ -318,7 +322,7 @@ async fn keys_rotate_under_load_without_one_refusal_and_a_revoked_key_is_gone_at
         assert!(verified(&known, &bearer(&seen.headers)).is_some(), "by {}", signs(&seen));
     }
 
-    assert!(command(&["revoke", &second]).status.success());
+    done(&["revoke", &second]);
     let published = async || {
         let kids: Vec<Value> = keys(&trust.gateway).await.iter().map(|key| key["kid"].clone()).collect();
         (!kids.contains(&json!(second))).then_some(kids)
@@ -328,7 +332,7 @@ async fn keys_rotate_under_load_without_one_refusal_and_a_revoked_key_is_gone_at
     let third = signs(calls(&trust.up).last().unwrap());
     assert!(third != second && kids.contains(&json!(third)), "{third}: {kids:?}");
     // To try again is always right; a key that never was is another matter.
-    assert!(command(&["revoke", &second]).status.success());
+    done(&["revoke", &second]);
     assert_eq!(command(&["revoke", "nobody"]).status.code(), Some(1));
     let listed = String::from_utf8(command(&["list"]).stdout).unwrap();
     assert!(listed.lines().any(|line| line.contains(&second) && line.contains("revoked")), "{listed}");

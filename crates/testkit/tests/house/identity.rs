@@ -465,6 +465,10 @@ async fn every_open_stream_ends_with_its_token_and_with_no_other() {
     testkit::eventually("both outcomes", ended).await;
     for call in gateway.record_of("hang") {
         let outcome = call.outcome.unwrap();
-        assert_eq!((&outcome["status"], &outcome["code"]), (&json!("cancelled"), &json!("PTN-2100")), "{outcome}");
+        assert_eq!(
+            (&outcome["status"], &outcome["code"]),
+            (&json!("cancelled"), &json!("PTN-2100")),
+            "{outcome}"
+        );
     }
 }
