@@ -356,6 +356,11 @@ impl Gateway {
         &self.inside.public_url
     }
 
+    /// The authorization server, where there is one.
+    pub(crate) fn issuer(&self) -> Option<&Arc<Issuer>> {
+        self.inside.issuer.as_ref()
+    }
+
     /// Waits until it is fit to serve: issuers' keys are there and every server was asked once.
     ///
     /// # Errors

@@ -1,19 +1,19 @@
-//! A whole gateway on loopback, in one process: an identity provider, four people, two agents, four MCP servers
-//! (one of them misbehaves), real policies, a real record. Every call takes the way it would in production:
-//! real HTTP, real tokens, real decisions.
+//! A whole gateway on loopback, in one process: four people who sign in, a client and an agent, four MCP servers (one of
+//! them misbehaves), real policies, a real record. Every call takes the way it would in production: real HTTP, real
+//! tokens, real decisions.
 
 mod caller;
 mod folder;
-mod issuer;
 mod people;
 mod real;
 mod selftest;
 mod server;
 mod snippets;
+mod staff;
 mod tools;
 mod trust;
+mod visitor;
 
-pub(crate) use issuer::IssuerError;
 pub(crate) use real::RealServers;
 pub(crate) use selftest::Step;
 pub(crate) use snippets::snippets;
@@ -22,10 +22,10 @@ use crate::aside::Answer;
 use crate::compose::{Gateway, Options};
 use crate::{StartError, aside, config};
 use futures_util::FutureExt as _;
-use issuer::Issuer;
-use model::{Clock as _, Limits, SystemClock};
+use model::Limits;
 use net::listen::{self, Listener};
-use people::{ASSISTANT, PEOPLE, person};
+use people::PEOPLE;
+use staff::Staff;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,9 +49,9 @@ pub(crate) enum DemoError {
         #[source]
         source: std::io::Error,
     },
-    /// The demo's own identity provider.
-    #[error(transparent)]
-    Issuer(#[from] IssuerError),
+    /// The demo's people could not be registered.
+    #[error("register the demo's people: {0}")]
+    Staff(String),
     /// A real server is not installed.
     #[error("{0}")]
     NotInstalled(String),
@@ -66,7 +66,7 @@ pub(crate) enum DemoError {
 /// A running demo.
 pub(crate) struct Demo {
     gateway: Gateway,
-    issuer: Arc<Issuer>,
+    staff: Staff,
     folder: PathBuf,
     config: PathBuf,
     real: bool,
@@ -83,15 +83,6 @@ impl Demo {
         port: u16,
         real: Option<&RealServers>,
     ) -> Result<Self, DemoError> {
-        let (listener, issuer_address) = bind().await?;
-        let issuer = Arc::new(Issuer::new(format!("http://{issuer_address}"))?);
-        let signing = Arc::clone(&issuer);
-        let answer: Answer = Arc::new(move |request| {
-            let reply = signing.answer(request.uri().path());
-            async { reply }.boxed()
-        });
-        let mut tasks = vec![tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed()))];
-
         let (listener, shops_address) = bind().await?;
         let shops: Arc<[Shop]> = Shop::all().into();
         let trust = Arc::new(Trust::default());
@@ -100,20 +91,27 @@ impl Demo {
             let (shops, trust) = (Arc::clone(&shops), Arc::clone(&trusted));
             async move { server::route(&shops, &trust, request).await }.boxed()
         });
-        tasks.push(tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed())));
+        let tasks = vec![tokio::spawn(aside::serve(listener, answer, std::future::pending().boxed()))];
 
-        let config = folder::furnish(folder, free_or_any(port).await, issuer_address, shops_address, real)?;
+        let config = folder::furnish(folder, free_or_any(port).await, shops_address, real)?;
         let settings = config::load(&config).map_err(StartError::from)?;
         crate::telemetry::start(&settings.log);
         let gateway = Gateway::start_with(&config, settings, Options::default()).await?;
         trust.tell(gateway.public_url(), &format!("http://{shops_address}/payments"));
         gateway.ready(READY).await.map_err(|health| DemoError::NotReady(health.to_json().to_string()))?;
-        Ok(Self { gateway, issuer, folder: folder.to_owned(), config, real: real.is_some(), tasks })
+        let issuer = gateway.issuer().ok_or_else(|| DemoError::Staff("nobody signs in here".to_owned()))?;
+        let staff = staff::hire(issuer).await?;
+        Ok(Self { gateway, staff, folder: folder.to_owned(), config, real: real.is_some(), tasks })
     }
 
     /// The URL of the shared endpoint.
     pub(crate) fn url(&self) -> String {
         format!("{}/mcp", self.gateway.public_url())
+    }
+
+    /// The gateway's own URL, where people sign in.
+    pub(crate) fn base(&self) -> &str {
+        self.gateway.public_url()
     }
 
     /// Where health and metrics are served.
@@ -131,18 +129,14 @@ impl Demo {
         &self.config
     }
 
-    /// The people: user and roles.
+    /// The people: what they type to sign in, and their roles.
     pub(crate) fn people(&self) -> Vec<(&'static str, String)> {
         PEOPLE.iter().map(|person| (person.user, person.roles.join(", "))).collect()
     }
 
-    /// A token for a person who talks to the assistant, good at the shared endpoint for eight hours.
-    ///
-    /// # Errors
-    /// [`DemoError::Issuer`]
-    pub(crate) fn token(&self, user: &str) -> Result<String, DemoError> {
-        let now = SystemClock::default().now();
-        Ok(self.issuer.token(person(user), ASSISTANT, &self.url(), now)?)
+    /// Everybody's password.
+    pub(crate) fn password(&self) -> &str {
+        &self.staff.password
     }
 
     /// Makes the calls that show what the gateway does.

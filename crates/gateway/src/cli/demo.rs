@@ -75,7 +75,7 @@ impl From<DemoError> for Failure {
                 Self::Io(std::io::Error::new(source.kind(), format!("{what}: {source}")))
             }
             DemoError::NotInstalled(_) => Self::Server(error.to_string()),
-            DemoError::Issuer(_) | DemoError::NotReady(_) | DemoError::Call(_) => {
+            DemoError::Staff(_) | DemoError::NotReady(_) | DemoError::Call(_) => {
                 Self::Found(error.to_string())
             }
         }
@@ -91,7 +91,7 @@ fn print(demo: &Demo, steps: &[Step], out: &mut Out) -> Result<(), Failure> {
     let people: Vec<String> =
         demo.people().into_iter().map(|(user, roles)| format!("{user} ({roles})")).collect();
     out.line(format!("people   {}", people.join(", ")))?;
-    out.line("agents   desk-assistant, night-batch")?;
+    out.line("client   desk-assistant\nagent    night-batch (trust: low)")?;
     out.line("servers  notes, tickets, payments, weather (misbehaves)\n\nself-test")?;
     for step in steps {
         let mark = if step.passed { "ok  " } else { "FAIL" };
@@ -108,8 +108,11 @@ fn print(demo: &Demo, steps: &[Step], out: &mut Out) -> Result<(), Failure> {
     out.line(format!("health   http://{}/readyz   metrics http://{}/metrics", demo.admin(), demo.admin()))?;
     out.line(format!("record   portunus audit query --config {config}"))?;
     out.line(format!("policy   portunus policy explain --config {config} --as cho --tenant demo --role finance \\\n             --tool payments/refund --args '{{\"order\":7,\"money\":{{\"amount\":9999,\"currency\":\"EUR\"}}}}'"))?;
-    out.line("\nconnect as ana (the token is good for eight hours)")?;
-    for (client, text) in snippets(&demo.url(), &demo.token("ana")?) {
+    out.line(format!(
+        "people   portunus admin token --config {config}, for portunus people, agents, sessions, …"
+    ))?;
+    out.line(format!("\nconnect, and sign in as any of the people with the password {}", demo.password()))?;
+    for (client, text) in snippets(&demo.url(), demo.base()) {
         out.line(format!("  {client}\n    {text}"))?;
     }
     Ok(())
@@ -122,12 +125,13 @@ fn as_json(demo: &Demo, steps: &[Step]) -> Result<Value, Failure> {
             json!({"what": step.what, "passed": step.passed, "outcome": step.outcome, "text": step.text, "record": step.record})
         })
         .collect();
-    let mut tokens = serde_json::Map::new();
-    for (user, _) in demo.people() {
-        tokens.insert(user.to_owned(), demo.token(user)?.into());
-    }
+    let people: Vec<Value> = demo
+        .people()
+        .into_iter()
+        .map(|(account, roles)| json!({"account": account, "password": demo.password(), "roles": roles}))
+        .collect();
     Ok(json!({
         "endpoint": demo.url(), "admin": format!("http://{}", demo.admin()), "folder": demo.folder(),
-        "config": demo.config(), "self_test": steps, "tokens": tokens,
+        "config": demo.config(), "self_test": steps, "people": people,
     }))
 }

@@ -1,6 +1,7 @@
 //! The demo's folder: policies, their tests, and the configuration that runs on them. They are written anew at
 //! each start; the record and the keys stay.
 
+use super::people::{ASSISTANT, TENANT};
 use super::{DemoError, RealServers};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 pub(super) fn furnish(
     folder: &Path,
     port: u16,
-    issuer: SocketAddr,
     shops: SocketAddr,
     real: Option<&RealServers>,
 ) -> Result<PathBuf, DemoError> {
@@ -32,14 +32,14 @@ pub(super) fn furnish(
     }
     let config = folder.join("portunus.yaml");
     let servers = real.map(|real| real.yaml(folder)).transpose()?.unwrap_or_default();
-    files.push((config.clone(), yaml(port, issuer, shops) + &servers));
+    files.push((config.clone(), yaml(port, shops) + &servers));
     for (path, text) in files {
         std::fs::write(&path, text).map_err(io(&path))?;
     }
     Ok(config)
 }
 
-fn yaml(port: u16, issuer: SocketAddr, shops: SocketAddr) -> String {
+fn yaml(port: u16, shops: SocketAddr) -> String {
     format!(
         "# Written by `portunus demo` at each start. Loopback only.
 version: 1
@@ -47,10 +47,15 @@ listen: {{ address: '127.0.0.1:{port}' }}
 admin: {{ address: '127.0.0.1:0' }}
 data_dir: data
 policies: policies
-issuers:
-  - issuer: http://{issuer}
-    allow_loopback: true
-    claims: {{ agent: agent }}
+# People sign in here: at their organisation's provider where there is one, with a password where there is none.
+authorization_server:
+  tenants:
+    {TENANT}: {{ display_name: The demo, local_accounts: true, allow_client_secrets: true }}
+  # Written down, as a client of the house would be. Others register themselves.
+  clients:
+    {ASSISTANT}: {{ name: Desk assistant, redirect_uris: ['http://127.0.0.1/callback'] }}
+# `portunus people list` and its like, for whoever is an admin.
+admin_api: {{ operator_tenant: {TENANT}, operator_roles: [admin] }}
 log: {{ level: warn }}
 toolsets:
   office: {{ tools: ['notes/*', 'tickets/*'] }}

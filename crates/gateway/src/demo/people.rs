@@ -2,8 +2,10 @@
 
 /// A demo person.
 pub(super) struct Person {
-    /// The user, as in `sub`.
+    /// What they type to sign in.
     pub(super) user: &'static str,
+    /// Their name.
+    pub(super) name: &'static str,
     /// Roles.
     pub(super) roles: &'static [&'static str],
     /// Groups.
@@ -12,18 +14,15 @@ pub(super) struct Person {
 
 /// The four people.
 pub(super) const PEOPLE: [Person; 4] = [
-    Person { user: "ana", roles: &["developer"], groups: &["engineering"] },
-    Person { user: "ben", roles: &["security"], groups: &["security"] },
-    Person { user: "cho", roles: &["finance"], groups: &["finance"] },
-    Person { user: "dee", roles: &["admin"], groups: &["platform"] },
+    Person { user: "ana", name: "Ana", roles: &["developer"], groups: &["engineering"] },
+    Person { user: "ben", name: "Ben", roles: &["security"], groups: &["security"] },
+    Person { user: "cho", name: "Cho", roles: &["finance"], groups: &["finance"] },
+    Person { user: "dee", name: "Dee", roles: &["admin"], groups: &["platform"] },
 ];
 
-/// The agent that people talk to.
+/// Their tenant.
+pub(super) const TENANT: &str = "demo";
+/// The client that people talk to, and sign in through.
 pub(super) const ASSISTANT: &str = "desk-assistant";
-/// The agent that runs unattended.
+/// The agent that runs unattended, for whoever set it going.
 pub(super) const NIGHTLY: &str = "night-batch";
-
-/// The person of that name.
-pub(super) fn person(user: &str) -> &'static Person {
-    PEOPLE.iter().find(|person| person.user == user).unwrap_or(&PEOPLE[0])
-}

@@ -1,18 +1,20 @@
 //! The calls that show what the gateway does, each with its id on record.
 
 use super::caller::Caller;
-use super::people::{ASSISTANT, NIGHTLY, person};
+use super::people::{ASSISTANT, NIGHTLY};
+use super::visitor::Visitor;
 use super::{Demo, DemoError, real};
 use audit::query::{Filter, query};
 use ledger::Leaf;
 use model::{Clock as _, SystemClock, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One call and what came of it.
+/// One step and what came of it.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// Who asked, through which agent, for what.
+    /// Who asked, through what, for what.
     pub(crate) what: String,
     /// Whether it came out as it should.
     pub(crate) passed: bool,
@@ -20,13 +22,14 @@ pub(crate) struct Step {
     pub(crate) outcome: &'static str,
     /// What the caller read.
     pub(crate) text: String,
-    /// The call's id on record.
+    /// The call's id on record, if it was a call.
     pub(crate) record: Option<String>,
 }
 
 struct Plan {
     user: &'static str,
-    agent: &'static str,
+    /// The client that the person talks to, or the agent that acts for them.
+    through: &'static str,
     tool: &'static str,
     arguments: Value,
     allowed: bool,
@@ -35,13 +38,13 @@ struct Plan {
 
 const fn plan(
     user: &'static str,
-    agent: &'static str,
+    through: &'static str,
     tool: &'static str,
     arguments: Value,
     allowed: bool,
     outcome: &'static str,
 ) -> Plan {
-    Plan { user, agent, tool, arguments, allowed, outcome }
+    Plan { user, through, tool, arguments, allowed, outcome }
 }
 
 /// One call to each real server, and two that policy stops.
@@ -89,16 +92,17 @@ fn plans() -> Vec<Plan> {
 
 /// Makes every call through the gateway, as a client would.
 pub(super) async fn run(demo: &Demo) -> Result<Vec<Step>, DemoError> {
-    let mut steps = vec![lists(demo).await?];
+    let (tokens, signed_in) = sign_in(demo).await?;
+    let mut steps = vec![signed_in, lists(demo, &tokens).await?];
     let mut plans = plans();
     if demo.real {
         plans.extend(plans_of_real_servers(&demo.folder));
     }
     for plan in plans {
         let since = SystemClock::default().now();
-        let answer = caller(demo, plan.user, plan.agent)?.call(plan.tool, &plan.arguments).await?;
+        let answer = tokens.caller(demo, plan.user, plan.through)?.call(plan.tool, &plan.arguments).await?;
         let passed = answer.is_allowed() == plan.allowed;
-        let what = format!("{} via {} → {}", plan.user, plan.agent, plan.tool.replace("__", "."));
+        let what = format!("{} via {} → {}", plan.user, plan.through, plan.tool.replace("__", "."));
         let outcome = if passed { plan.outcome } else { "NOT AS EXPECTED" };
         steps.push(Step {
             what,
@@ -111,11 +115,41 @@ pub(super) async fn run(demo: &Demo) -> Result<Vec<Step>, DemoError> {
     Ok(steps)
 }
 
+/// What the client and the agent hold, by the person they are for.
+#[derive(Default)]
+struct Tokens(BTreeMap<(&'static str, &'static str), String>);
+
+impl Tokens {
+    fn caller(&self, demo: &Demo, user: &'static str, through: &'static str) -> Result<Caller, DemoError> {
+        let token = self.0.get(&(user, through)).cloned();
+        let token = token.ok_or_else(|| DemoError::Call(format!("nobody signed {user} in for {through}")))?;
+        Caller::new(&demo.url(), token)
+    }
+}
+
+/// Everybody who calls signs in, in a browser of their own, and the agent gets a token to act for one of them.
+async fn sign_in(demo: &Demo) -> Result<(Tokens, Step), DemoError> {
+    let mut tokens = Tokens::default();
+    for user in ["ana", "cho", "dee"] {
+        let mut visitor = Visitor::new(demo.gateway.public_url())?;
+        let token = visitor.sign_in(ASSISTANT, (user, demo.password()), &demo.url()).await?;
+        if user == "ana" {
+            let (agent, secret) = &demo.staff.agent;
+            let acting = visitor.on_behalf((agent, secret), &token, &demo.url()).await?;
+            tokens.0.insert((user, NIGHTLY), acting);
+        }
+        tokens.0.insert((user, ASSISTANT), token);
+    }
+    let text = format!("each agreed to {ASSISTANT}; {NIGHTLY} took a token to act for ana");
+    let what = "ana, cho, dee → sign in".to_owned();
+    Ok((tokens, Step { what, passed: true, outcome: "signed in", text, record: None }))
+}
+
 /// Each person sees what that person could use, and nothing else.
-async fn lists(demo: &Demo) -> Result<Step, DemoError> {
+async fn lists(demo: &Demo, tokens: &Tokens) -> Result<Step, DemoError> {
     let mut seen = Vec::new();
     for user in ["ana", "cho"] {
-        seen.push(caller(demo, user, ASSISTANT)?.tools().await?);
+        seen.push(tokens.caller(demo, user, ASSISTANT)?.tools().await?);
     }
     let has =
         |who: usize, tool: &str| seen.get(who).is_some_and(|tools| tools.iter().any(|name| name == tool));
@@ -133,19 +167,10 @@ async fn lists(demo: &Demo) -> Result<Step, DemoError> {
     Ok(Step { what: "ana, cho → tools/list".to_owned(), passed, outcome, text, record: None })
 }
 
-fn caller(demo: &Demo, user: &str, agent: &str) -> Result<Caller, DemoError> {
-    let token = demo.issuer.token(person(user), agent, &demo.url(), SystemClock::default().now())?;
-    Caller::new(&demo.url(), token)
-}
-
 /// The id under which the call is on record. A denial may follow its answer by a moment.
 async fn on_record(demo: &Demo, plan: &Plan, since: Timestamp) -> Option<String> {
-    let filter = Filter {
-        user: Some(plan.user.to_owned()),
-        agent: Some(plan.agent.to_owned()),
-        from: Some(since),
-        ..Filter::default()
-    };
+    let filter =
+        Filter { user: demo.staff.people.get(plan.user).cloned(), from: Some(since), ..Filter::default() };
     let record = demo.folder.join("data").join(crate::RECORD);
     for _ in 0..LOOKS {
         let found = query(&record, &filter, 1).ok()?.found;

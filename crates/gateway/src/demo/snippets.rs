@@ -2,27 +2,19 @@
 
 use serde_json::json;
 
-/// How to connect: a client's name, and what to type or paste.
-pub(crate) fn snippets(url: &str, token: &str) -> Vec<(&'static str, String)> {
-    let bearer = format!("Bearer {token}");
-    let headers = json!({"Authorization": bearer});
+/// How to connect: a client's name, and what to type or paste. Every one of them opens a browser to sign in.
+pub(crate) fn snippets(url: &str, base: &str) -> Vec<(&'static str, String)> {
     vec![
-        (
-            "Claude Code",
-            format!("claude mcp add --transport http portunus {url} --header 'Authorization: {bearer}'"),
-        ),
-        (
-            "Cursor (.cursor/mcp.json)",
-            json!({"mcpServers": {"portunus": {"url": url, "headers": headers}}}).to_string(),
-        ),
+        ("Claude Code", format!("claude mcp add --transport http portunus {url}   # then /mcp, to sign in")),
+        ("Cursor (.cursor/mcp.json)", json!({"mcpServers": {"portunus": {"url": url}}}).to_string()),
         (
             "VS Code (.vscode/mcp.json)",
-            json!({"servers": {"portunus": {"type": "http", "url": url, "headers": headers}}}).to_string(),
+            json!({"servers": {"portunus": {"type": "http", "url": url}}}).to_string(),
         ),
         (
             "MCP Inspector",
             format!(
-                "npx @modelcontextprotocol/inspector --cli {url} --transport http --header 'Authorization: {bearer}' --method tools/list"
+                "portunus login --gateway {base} --resource {url}\n    npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list \\\n      --header \"Authorization: Bearer $(portunus token --gateway {base} --resource {url})\""
             ),
         ),
     ]

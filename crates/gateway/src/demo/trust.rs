@@ -38,7 +38,8 @@ impl Trust {
             && says("aud") == Some(audience)
             && SystemClock::default().now().seconds() < ends;
         let person = says("sub").filter(|_| good)?;
-        let agent = jws.claims.get("act").and_then(|act| act.get("sub")?.as_str());
+        // Who acts for the person, or else what the person talks to.
+        let agent = jws.claims.get("act").and_then(|act| act.get("sub")?.as_str()).or(says("client_id"));
         Some(agent.map_or_else(|| person.to_owned(), |agent| format!("{person} through {agent}")))
     }
 }
