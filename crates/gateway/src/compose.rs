@@ -43,11 +43,14 @@ pub struct Options {
     pub dice: Arc<dyn Dice>,
     /// Reload when a file changes. Without it only [`Gateway::reload`] does.
     pub watch: bool,
+    /// What addresses names have. Default: what the operating system says.
+    pub resolver: Option<Arc<dyn net::egress::Resolve>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), dice: Arc::new(SystemDice), watch: true }
+        let (clock, dice) = (Arc::new(SystemClock::default()), Arc::new(SystemDice));
+        Self { clock, dice, watch: true, resolver: None }
     }
 }
 
@@ -141,7 +144,7 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start_with(file: &Path, settings: Settings, options: Options) -> Result<Self, StartError> {
-        let Options { clock, dice, watch } = options;
+        let Options { clock, dice, watch, resolver } = options;
         let data = &settings.data_dir;
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
         made.map_err(|source| StartError::DataDir { path: data.clone(), source })?;
@@ -163,7 +166,10 @@ impl Gateway {
 
         let sealer = Arc::new(keys::sealer(&settings.keys_dir, dice.as_ref())?);
         let identity = Identity::open(&settings, &clock, &dice).await?;
-        let egress = settings.egress.clone();
+        let egress = match resolver {
+            Some(resolver) => settings.egress.resolving_by(resolver),
+            None => settings.egress.clone(),
+        };
         let own = identity.as_ref().and_then(|identity| identity.vouches(&settings, &public_url));
         let authn = Authn::new(settings.authn(own), egress.clone(), Arc::clone(&clock));
         let authn = authn.map_err(|faults| StartError::Issuers(issuer_lines(&faults)))?;

@@ -12,11 +12,13 @@ mod answer;
 mod dial;
 mod live;
 mod pool;
+mod resolve;
 mod tls;
 
 pub use address::{Rule, Scope};
 pub use answer::Answer;
 pub use dial::{DestinationError, DialError};
+pub use resolve::Resolve;
 pub use tls::RootsError;
 
 use bytes::Bytes;
@@ -110,6 +112,12 @@ impl Client {
             idle_timeout: config.idle_timeout,
             idle_connections: config.idle_connections,
         })
+    }
+
+    /// The same client, for which names have the addresses that `resolver` says.
+    #[must_use]
+    pub fn resolving_by(&self, resolver: Arc<dyn Resolve>) -> Self {
+        Self { dialer: Arc::new(self.dialer.resolving_by(resolver)), ..self.clone() }
     }
 
     /// The destination of a URL, under a rule. Its path is not part of it. Nothing is resolved yet.

@@ -6,6 +6,7 @@ use crate::patience::soon;
 use crate::upstream::FakeUpstream;
 use gateway::{Gateway, Options, ReloadError, StartError};
 use model::{Clock, SystemClock};
+use net::egress::Resolve;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub struct Setup {
     files: Vec<(String, String)>,
     data: Option<PathBuf>,
     clock: Arc<dyn Clock>,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// A running gateway.
@@ -57,6 +59,7 @@ impl Setup {
             files: Vec::new(),
             data: None,
             clock: clock(),
+            resolver: None,
         }
     }
 
@@ -126,6 +129,13 @@ impl Setup {
         self
     }
 
+    /// Names have the addresses that this says, and not the operating system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
     /// Writes the folder without starting anything: the path of the configuration, and what keeps it.
     pub fn write(mut self) -> (PathBuf, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -160,7 +170,8 @@ impl Setup {
     pub async fn try_start(self) -> Result<TestGateway, StartError> {
         let config = self.config.clone();
         let data = self.data.clone();
-        let options = Options { watch: false, clock: Arc::clone(&self.clock), ..Options::default() };
+        let (clock, resolver) = (Arc::clone(&self.clock), self.resolver.clone());
+        let options = Options { watch: false, clock, resolver, ..Options::default() };
         let (file, folder) = self.write();
         let gateway = Gateway::start(&file, options).await?;
         let data = data.unwrap_or_else(|| folder.path().join("data"));

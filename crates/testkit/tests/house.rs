@@ -38,6 +38,7 @@ mod house {
     mod matrix;
     mod opaque;
     mod questions;
+    mod rebinding;
     mod reload;
     mod resuming;
     mod revocation;

@@ -1,12 +1,14 @@
 //! Resolve once, judge every address, dial a judged one.
 
 use super::address::{Rule, Scope};
+use super::resolve::{Resolve, System};
 use http::Uri;
 use http::uri::Scheme;
 use model::ErrorKind;
 use rustls::pki_types::ServerName;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -132,21 +134,16 @@ impl Target {
 pub(super) struct Dialer {
     tls: TlsConnector,
     timeout: Duration,
-    pub(super) resolver: Resolver,
-}
-
-/// Where addresses come from.
-pub(super) enum Resolver {
-    /// The operating system (`getaddrinfo`), off the runtime's threads.
-    System,
-    /// Answers in order, for tests of names that change their mind.
-    #[cfg(test)]
-    Script(std::sync::Mutex<std::collections::VecDeque<Vec<IpAddr>>>),
+    resolver: Arc<dyn Resolve>,
 }
 
 impl Dialer {
     pub(super) fn new(tls: TlsConnector, timeout: Duration) -> Self {
-        Self { tls, timeout, resolver: Resolver::System }
+        Self { tls, timeout, resolver: Arc::new(System) }
+    }
+
+    pub(super) fn resolving_by(&self, resolver: Arc<dyn Resolve>) -> Self {
+        Self { tls: self.tls.clone(), timeout: self.timeout, resolver }
     }
 
     pub(super) async fn dial(&self, target: &Target) -> Result<Stream, DialError> {
@@ -156,7 +153,11 @@ impl Dialer {
     }
 
     async fn attempt(&self, target: &Target) -> Result<Stream, DialError> {
-        let addresses = self.resolver.resolve(target).await?;
+        let found = self.resolver.resolve(&target.host, target.port).await;
+        let addresses = found.map_err(DialError::Resolve)?;
+        if addresses.is_empty() {
+            return Err(DialError::NoAddress);
+        }
         for address in &addresses {
             judge(address.ip(), target)?;
         }
@@ -200,23 +201,6 @@ fn judge(address: IpAddr, target: &Target) -> Result<(), DialError> {
         return Err(DialError::Plain(address));
     }
     Ok(())
-}
-
-impl Resolver {
-    async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, DialError> {
-        let addresses: Vec<SocketAddr> = match self {
-            Self::System => tokio::net::lookup_host((target.host.as_ref(), target.port))
-                .await
-                .map_err(DialError::Resolve)?
-                .collect(),
-            #[cfg(test)]
-            Self::Script(answers) => {
-                let next = answers.lock().unwrap().pop_front().unwrap_or_default();
-                next.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect()
-            }
-        };
-        if addresses.is_empty() { Err(DialError::NoAddress) } else { Ok(addresses) }
-    }
 }
 
 /// A connected stream.

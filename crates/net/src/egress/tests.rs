@@ -1,5 +1,6 @@
-use super::dial::Resolver;
 use super::*;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -293,13 +294,20 @@ async fn an_answer_that_breaks_off_is_not_taken_for_whole() {
     assert_eq!(text(client.send(&local(&client, address), post("/")).await.unwrap()).await, "hello");
 }
 
+/// Answers in order: a name that changes its mind.
+struct Script(Mutex<VecDeque<Vec<IpAddr>>>);
+
+impl Resolve for Script {
+    fn resolve<'a>(&'a self, _: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+        let next = self.0.lock().unwrap().pop_front().unwrap_or_default();
+        std::future::ready(Ok(next.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())).boxed()
+    }
+}
+
 /// A client whose name service gives the scripted answers.
 fn scripted(answers: &[&[&str]]) -> Client {
-    let mut client = client();
     let answers = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect());
-    let resolver = Resolver::Script(Mutex::new(answers.collect::<VecDeque<Vec<IpAddr>>>()));
-    Arc::get_mut(&mut client.dialer).unwrap().resolver = resolver;
-    client
+    client().resolving_by(Arc::new(Script(Mutex::new(answers.collect()))))
 }
 
 async fn refusal(url: &str, rule: Rule, answers: &[&[&str]]) -> DialError {
