@@ -6,7 +6,7 @@ import { run, start, stop, until } from './process.mjs';
 /**
  * Starts `portunus run` and waits until it is ready.
  * @param {object} options portunus (the binary), dir, port, adminPort, issuer, servers, policies (name → text),
- *   allowedHosts, limits, authorizationServer, issuerExtra (more of the issuer's entry), files (name → text, beside the
+ *   allowedHosts, limits, authorizationServer, adminApi, issuerExtra (more of the issuer's entry), files (name → text, beside the
  *   configuration)
  */
 export async function startGateway(options) {
@@ -27,6 +27,7 @@ export async function startGateway(options) {
     policies: './policies',
     issuers: options.issuer ? [{ issuer: options.issuer, allow_loopback: true, ...options.issuerExtra }] : [],
     authorization_server: options.authorizationServer,
+    admin_api: options.adminApi,
     servers: options.servers,
     limits: options.limits ?? {},
   };

@@ -32,7 +32,9 @@ pub(super) fn interop(ground: &Ground) -> anyhow::Result<()> {
     build(ground)?;
     let (js, py) = (install::npm(ground)?, install::python(ground)?);
     let stage = stage(ground, &js)?;
-    for runner in ["matrix", "conversations", "resuming", "identity", "pages", "opaque", "signing-in"] {
+    for runner in
+        ["matrix", "conversations", "resuming", "identity", "pages", "accounts", "opaque", "signing-in"]
+    {
         shell::run(
             node(&js)
                 .arg(stage.join(format!("interop/{runner}.mjs")))
