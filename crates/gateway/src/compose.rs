@@ -1,15 +1,15 @@
 //! The house, composed once, top to bottom.
 
 use crate::aside::Answer;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, Settings};
 use crate::front::Front;
 use crate::health::Health;
 use crate::identity::{Identity, IdentityError};
 use crate::inside::{Force, Inside};
-use crate::policies::PoliciesError;
 use crate::reload::ReloadError;
 use crate::revocations::Teller;
 use crate::standing::Standing;
+use crate::start_error::StartError;
 use crate::traces::Exporter;
 use crate::watch::Watch;
 use crate::{aside, contracts, keys, metrics, policies, probes, traces};
@@ -17,13 +17,9 @@ use admin::Admin;
 use authn::{Authn, Contracts, Resource};
 use futures_util::FutureExt as _;
 use issuer::Issuer;
-use model::{Clock, Dice, Digest, ServerName, SystemClock, SystemDice};
+use model::{Clock, Dice, Digest, SystemClock, SystemDice};
 use net::listen::{self, Listener, Tls};
-use policy::Shape;
-use proxy::{
-    Catalog, CatalogEvent, CatalogSettings, CatalogWatch, Endpoint, House, Parts, Rules, ServerView,
-    UpstreamSettings, Upstreams,
-};
+use proxy::{Endpoint, House, Parts, Rules};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -71,62 +67,6 @@ enum Phase {
     Serving,
     Draining,
     Gone,
-}
-
-/// A gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration was refused.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The policies could not be read.
-    #[error(transparent)]
-    Policies(#[from] PoliciesError),
-    /// The policies were refused; each fault with its place.
-    #[error("the policies have {} fault(s):\n{}", .0.len(), .0.join("\n"))]
-    Policy(Vec<String>),
-    /// An identity provider's configuration cannot work.
-    #[error("the issuers have {} fault(s):\n{}", .0.len(), .0.join("\n"))]
-    Issuers(Vec<String>),
-    /// The data folder could not be made.
-    #[error("make the data folder {}", path.display())]
-    DataDir {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The sealing keys could not be had.
-    #[error(transparent)]
-    Keys(#[from] vault::KeyFileError),
-    /// The database or its keys could not be opened.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The memory of ended sessions could not be opened.
-    #[error(transparent)]
-    Ended(#[from] proxy::EndedError),
-    /// The record could not be opened.
-    #[error("open the record")]
-    Record(#[from] audit::OpenError),
-    /// The listener's certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] listen::TlsError),
-    /// An address could not be bound.
-    #[error("listen on {address}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The collector's address cannot be used.
-    #[error("the collector of traces")]
-    Traces(#[from] net::egress::DestinationError),
-    /// The public URL names no resource.
-    #[error(transparent)]
-    Resource(#[from] authn::ResourceError),
 }
 
 impl Gateway {
@@ -463,76 +403,6 @@ fn bound(listener: &Listener, address: SocketAddr) -> Result<SocketAddr, StartEr
     listener.address().map_err(|source| StartError::Bind { address, source })
 }
 
-/// What the servers list, asked now: the catalog alone, without listener, identity or record.
-///
-/// # Errors
-/// The servers that did not answer, with their reasons.
-pub(crate) async fn discover(settings: &Settings) -> Result<Vec<Shape>, DiscoverError> {
-    let (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>) =
-        (Arc::new(SystemClock::default()), Arc::new(SystemDice));
-    let upstreams = UpstreamSettings {
-        limits: settings.limits.clone(),
-        clock: Arc::clone(&clock),
-        dice: Arc::clone(&dice),
-        egress: settings.egress.clone(),
-        environment: crate::environment::of_children(),
-    };
-    let minter = if settings.mints() {
-        let public_url = settings.public_url(settings.listen.address);
-        let identity = Identity::open(settings, &clock, &dice).await;
-        let identity = identity.map_err(|error| DiscoverError(vec![error.to_string()]))?;
-        identity.map(|identity| identity.minter(&public_url, &clock, &dice))
-    } else {
-        None
-    };
-    let upstreams = Arc::new(Upstreams::new(upstreams, &settings.servers));
-    let asking = CatalogSettings {
-        limits: settings.limits.clone(),
-        dice,
-        refresh: settings.catalog_refresh,
-        minter,
-        watch: Arc::new(Asking),
-    };
-    let catalog = Catalog::start(Arc::clone(&upstreams), &settings.servers, asking);
-    catalog.ready(settings.limits.discovery_timeout + SLACK).await;
-    let found = catalog.snapshot();
-    catalog.stop();
-    upstreams.close(CLOSE).await;
-    let silent: Vec<String> = found
-        .servers
-        .values()
-        .filter_map(|server| match &server.state {
-            proxy::State::Ready => None,
-            proxy::State::Missing { code, reason } => Some(format!("{}: {reason} ({code})", server.name)),
-        })
-        .collect();
-    if !silent.is_empty() {
-        return Err(DiscoverError(silent));
-    }
-    let named = settings.servers.keys().cloned().map(Shape::Server);
-    Ok(named.chain(found.servers.values().flat_map(|server| server.shapes())).collect())
-}
-
-/// Servers that did not say what they have.
-#[derive(Debug, thiserror::Error)]
-#[error("{} server(s) did not say what they have:\n{}", .0.len(), .0.join("\n"))]
-pub(crate) struct DiscoverError(Vec<String>);
-
-/// Whoever runs the command line asks, so nobody else has to permit it.
-struct Asking;
-
-impl CatalogWatch for Asking {
-    fn permit(&self, _server: &ServerName, _plan: &broker::Plan) -> Result<(), Arc<str>> {
-        Ok(())
-    }
-
-    fn listed(&self, _view: &ServerView) {}
-
-    fn removed(&self, _server: &ServerName) {}
-
-    fn event(&self, _event: CatalogEvent) {}
-}
-
 /// Each endpoint as a protected resource of its own (RFC 9728).
 pub(crate) fn resources(
     config: &proxy::Config,
@@ -573,7 +443,5 @@ pub(crate) fn issuer_lines(faults: &[authn::ConfigError]) -> Vec<String> {
 const ENDED: &str = "sessions.ended";
 /// The pause between two looks at the health of a gateway that starts.
 const LOOK: Duration = Duration::from_millis(10);
-/// What discovery may take beyond its own deadline before it is given up.
-const SLACK: Duration = Duration::from_secs(1);
 /// How long servers may take to end.
 const CLOSE: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ pub mod config;
 mod aside;
 mod compose;
 mod contracts;
+mod discover;
 mod front;
 mod health;
 mod identity;
@@ -26,6 +27,7 @@ mod revocations;
 mod shown;
 mod snapshot;
 mod standing;
+mod start_error;
 mod telemetry;
 mod traces;
 mod watch;
@@ -36,10 +38,11 @@ mod environment;
 mod errors;
 mod import;
 
-pub use compose::{Gateway, Options, StartError};
+pub use compose::{Gateway, Options};
 pub use identity::IdentityError;
 pub use policies::PoliciesError;
 pub use reload::ReloadError;
+pub use start_error::StartError;
 
 /// The folder of the record, in the data folder.
 pub(crate) const RECORD: &str = "record";

@@ -130,7 +130,7 @@ fn load(common: &Common, out: &mut Out) -> Result<Loaded, Failure> {
 fn shapes(common: &Common, settings: &Settings) -> Result<Vec<Shape>, Failure> {
     if common.discover {
         return super::run::runtime(Some(1))?
-            .block_on(crate::compose::discover(settings))
+            .block_on(crate::discover::discover(settings))
             .map_err(|error| Failure::Server(error.to_string()));
     }
     let path = common.snapshot.clone().unwrap_or_else(|| settings.data_dir.join(snapshot::FILE));
