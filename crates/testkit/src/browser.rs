@@ -41,6 +41,11 @@ impl Browser {
         self.cookies.lock().unwrap().get(name).cloned()
     }
 
+    /// The values of all cookies.
+    pub fn cookies(&self) -> Vec<String> {
+        self.cookies.lock().unwrap().values().cloned().collect()
+    }
+
     /// Puts a cookie there, or takes it away.
     pub fn keep(&self, name: &str, value: Option<&str>) {
         let mut cookies = self.cookies.lock().unwrap();

@@ -30,7 +30,11 @@ impl Authority {
     /// Beside a gateway that keeps its rows in `data` and is called `url`.
     pub(crate) async fn beside(data: &Path, url: &str) -> Self {
         let config = storage::Config::at(Place::Sqlite(data.join("portunus.db")));
-        let db = Db::open(&config).await.unwrap();
+        Self::of(Db::open(&config).await.unwrap(), data, url).await
+    }
+
+    /// Beside a gateway with these rows, whose keys are in `data`.
+    pub(crate) async fn of(db: Db, data: &Path, url: &str) -> Self {
         let dice: Arc<dyn Dice> = Arc::new(SystemDice);
         let root = Root::new(&key_files(&data.join("keys"), "root", dice.as_ref()).unwrap()).unwrap();
         let keyring = Keyring::open(db.clone(), root, clock(), Arc::clone(&dice)).await.unwrap();

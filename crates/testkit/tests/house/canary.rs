@@ -1,15 +1,19 @@
 //! The caller's token never leaves the gateway: not to a server, not to a log, not to the record (invariant 2).
 
 use super::bed::{UP, bed_with};
+use super::revocation::storage_of;
+use super::signing_in::{APP, house_with};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use model::{Clock, SystemClock, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use storage::{Place, sqlx};
+use testdb::TestDb;
 use testkit::{
-    Act, Caller, Era, FakeCollector, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address,
+    Act, Caller, Era, FakeCollector, FakeIdp, FakeUpstream, Setup, clock, eventually, free_address, parameter,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -21,7 +25,8 @@ fn traces(token: &str) -> Vec<String> {
     // The first part of a token says nothing: all tokens of a key begin with it. The second may begin as ours do.
     for part in token.split('.').skip(1) {
         let middle = part.len() / 2;
-        for piece in [&part[middle..middle + PIECE], &part[part.len() - PIECE..]] {
+        let pieces = [part.get(middle..middle + PIECE), part.get(part.len() - PIECE..)];
+        for piece in pieces.into_iter().flatten() {
             traces.push(piece.to_owned());
             traces.push(each(piece, |byte| format!("{byte:02x}")));
             traces.push(each(piece, |byte| format!("{byte:02X}")));
@@ -148,6 +153,69 @@ async fn where_callers_are_named_to_servers_their_own_tokens_still_stay_here() {
             seen.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
         clean("the data folder", &data, &sent);
         clean("a span", format!("{spans:?}").as_bytes(), &sent);
+    }
+}
+
+/// Every row of every table, as text; of a file, the file.
+async fn rows(test: &TestDb) -> Vec<u8> {
+    const TABLES: &str =
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+    let db = match (&test.config.place, &test.db.pool) {
+        (Place::Sqlite(path), _) => {
+            let wal = path.with_extension("db-wal");
+            return [std::fs::read(path).unwrap(), std::fs::read(wal).unwrap_or_default()].concat();
+        }
+        (_, storage::__pool::Postgres(pool)) => pool,
+        _ => unreachable!("a database of another kind"),
+    };
+    let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(db).await.unwrap();
+    let mut all = String::new();
+    for table in tables {
+        let text = sqlx::AssertSqlSafe(format!("SELECT t::text FROM \"{table}\" t"));
+        let rows: Vec<String> = sqlx::query_scalar(text).fetch_all(db).await.unwrap();
+        all.push_str(&rows.join("\n"));
+    }
+    assert!(all.contains("usr_") && all.contains("grt_"), "the rows of people and grants: {all}");
+    all.into_bytes()
+}
+
+#[tokio::test]
+async fn nothing_that_the_authorization_server_hands_out_is_kept() {
+    for test in TestDb::each().await {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = storage_of(&test, folder.path(), None);
+        let house = house_with(|setup, _| {
+            setup.set(&["storage"], storage).set(&["record", "arguments"], json!("value"))
+        })
+        .await;
+        let browser = house.browser();
+        let at = house.begin(&browser, "app", APP, "").await;
+        let page = house.sign_in(&browser, &at).await;
+        let location = house.allow(&browser, &page).await;
+        let first = house.redeem("app", APP, &location).await.json();
+        let text = |answer: &Value, name: &str| answer[name].as_str().unwrap().to_owned();
+        let again = [("grant_type", "refresh_token"), ("client_id", "app")];
+        let refresh = text(&first, "refresh_token");
+        let again: Vec<_> = again.into_iter().chain([("refresh_token", refresh.as_str())]).collect();
+        let second = browser.post("/oauth/token", &again).await.json();
+        sing(house.caller(&second)).await;
+        let mut secrets = browser.cookies();
+        // A cookie that was taken away is empty.
+        secrets.retain(|cookie| !cookie.is_empty());
+        assert!(!secrets.is_empty());
+        secrets.push(parameter(&location, "code").unwrap());
+        for answer in [&first, &second] {
+            secrets.extend(["access_token", "refresh_token"].map(|name| text(answer, name)));
+        }
+        let mut gateway = house.gateway;
+        gateway.shutdown().await;
+        let kept = [gateway.data(), rows(&test).await].concat();
+        for secret in secrets {
+            // What is no JWT is looked for as a whole.
+            let secret = if secret.starts_with("ey") { secret } else { format!("x.{secret}") };
+            clean("what is kept", &kept, &secret);
+            all_is_clean(&house.up, &secret);
+        }
     }
 }
 

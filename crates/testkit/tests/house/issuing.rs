@@ -3,11 +3,13 @@
 use super::authority::{Authority, FORM, REDIRECT, begin, get, post, redeem};
 use super::bed::{Bed, SHARED, UP, bed, bed_with, code, served};
 use super::killed::{portunus, ready};
+use super::revocation::storage_of;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use storage::{on, sqlx};
+use testdb::TestDb;
 use testkit::{Caller, FakeIdp, FakeUpstream, Key, Setup, Token, clock, eventually, free_address};
 
 fn issuing(setup: Setup) -> Setup {
@@ -223,9 +225,17 @@ async fn clients_and_lifetimes_change_with_a_reload() {
 
 #[tokio::test]
 async fn a_gateway_killed_while_it_redeems_leaves_a_code_redeemed_once_or_not_at_all() {
+    for test in TestDb::each().await {
+        killed_while_it_redeems(&test).await;
+    }
+}
+
+async fn killed_while_it_redeems(test: &TestDb) {
+    let files = tempfile::tempdir().unwrap();
+    let storage = storage_of(test, files.path(), None);
     let (idp, up) = (FakeIdp::start(clock()).await, FakeUpstream::start().await);
     let (address, admin) = (free_address(), free_address());
-    let setup = issuing(Setup::trusting(&idp).server("up", &up));
+    let setup = issuing(Setup::trusting(&idp).server("up", &up)).set(&["storage"], storage);
     let (config, folder) =
         setup.set(&["listen", "address"], json!(address)).set(&["admin", "address"], json!(admin)).write();
     let start = || {
@@ -241,7 +251,8 @@ async fn a_gateway_killed_while_it_redeems_leaves_a_code_redeemed_once_or_not_at
     let socket: SocketAddr = address.parse().unwrap();
     let mut child = start();
     ready(&admin).await;
-    let authority = Authority::beside(&folder.path().join("data"), &format!("http://{address}")).await;
+    let (data, url) = (folder.path().join("data"), format!("http://{address}"));
+    let authority = Authority::of(test.again().await, &data, &url).await;
     let mut ends = Vec::new();
     for round in 0..6_u64 {
         let sign_in = begin(socket, "cli", &format!("http://{address}{UP}")).await;

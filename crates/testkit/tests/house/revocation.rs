@@ -63,7 +63,7 @@ impl Fleet {
 }
 
 /// Section `storage` for a database of a test; PostgreSQL perhaps by another port.
-fn storage_of(test: &TestDb, folder: &std::path::Path, port: Option<u16>) -> Value {
+pub(crate) fn storage_of(test: &TestDb, folder: &std::path::Path, port: Option<u16>) -> Value {
     match &test.config.place {
         Place::Sqlite(path) => json!({"sqlite": path}),
         Place::Postgres(url) => {
