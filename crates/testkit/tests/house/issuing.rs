@@ -253,7 +253,6 @@ async fn killed_while_it_redeems(test: &TestDb) {
     ready(&admin).await;
     let (data, url) = (folder.path().join("data"), format!("http://{address}"));
     let authority = Authority::of(test.again().await, &data, &url).await;
-    let mut ends = Vec::new();
     for round in 0..6_u64 {
         let sign_in = begin(socket, "cli", &format!("http://{address}{UP}")).await;
         let code = authority.approve(&sign_in).await;
@@ -288,10 +287,7 @@ async fn killed_while_it_redeems(test: &TestDb) {
         ready(&admin).await;
         let after = redeem(socket, "cli", &code).await;
         assert_eq!(after.status == 200, open == 1, "round {round}: {}", after.text());
-        ends.push(open);
     }
-    // Not an assertion: when the axe falls is the system's to choose.
-    eprintln!("codes that were still open: {ends:?}");
 }
 
 #[tokio::test]
