@@ -92,7 +92,12 @@ pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
 
 /// The claim at a path.
 pub(crate) fn find<'a>(claims: &'a Map<String, Value>, path: &ClaimPath) -> Option<&'a Value> {
-    let path = path.as_str();
+    claim_at(claims, path.as_str())
+}
+
+/// The claim at a path as text: a JSON pointer (RFC 6901), a claim of that very name (which may hold dots or be a URL), or
+/// names joined by dots.
+pub fn claim_at<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(pointer) = path.strip_prefix('/') {
         let unescape = |segment: &str| segment.replace("~1", "/").replace("~0", "~");
         let mut segments = pointer.split('/').map(unescape);

@@ -5,7 +5,7 @@ use crate::{IssuerConfig, KeySource, strict};
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, StatusCode, Uri};
-use net::egress::{Client, DestinationError, EgressError};
+use net::egress::{Client, DestinationError};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -104,24 +104,12 @@ async fn get(url: &str, config: &IssuerConfig, egress: &Client) -> Result<Map<St
     let answer = egress
         .send(&destination, request)
         .await
-        .map_err(|error| FetchError::Send { url: url.to_owned(), reason: reason(&error) })?;
+        .map_err(|error| FetchError::Send { url: url.to_owned(), reason: error.detail() })?;
     if answer.status() != StatusCode::OK {
         return Err(FetchError::Status { url: url.to_owned(), status: answer.status() });
     }
     let body = net::collect(answer.into_body(), DOCUMENT_BYTES).await.ok();
     body.and_then(|body| strict::object(&body)).ok_or_else(|| FetchError::Document { url: url.to_owned() })
-}
-
-/// The error and its causes on one line.
-pub(crate) fn reason(error: &EgressError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// The largest metadata document or key set, in bytes.

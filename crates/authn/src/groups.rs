@@ -1,6 +1,5 @@
 //! Groups that are too many for a token: asked for at a directory that the operator names, all of them or none.
 
-use crate::discovery::reason;
 use crate::opaque::SecretSource;
 use crate::strict;
 use bytes::Bytes;
@@ -121,7 +120,7 @@ impl Directory {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let answer = self.egress.send(&self.destination, request).await.map_err(|error| reason(&error))?;
+        let answer = self.egress.send(&self.destination, request).await.map_err(|error| error.detail())?;
         if answer.status() != StatusCode::OK {
             return Err(format!("it answered {}", answer.status()));
         }

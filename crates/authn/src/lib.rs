@@ -34,6 +34,7 @@ pub mod jose {
 
 pub use authn::{Authn, KeyHolder, KeyLookup, LookUp, LookUpError, Verified};
 pub use challenge::{challenge, insufficient_scope};
+pub use claims::claim_at;
 pub use config::{
     Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, OwnKeys, TenantSource,
 };

@@ -94,6 +94,18 @@ impl EgressError {
         }
     }
 
+    /// What an operator reads: the failure and its causes, one line.
+    pub fn detail(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     /// Not a byte of the request left, so that it may be sent again.
     pub fn is_not_sent(&self) -> bool {
         matches!(self, Self::NotSent(_))

@@ -2,7 +2,6 @@
 
 use super::answer::{Answer, Meaning, read};
 use super::route::OpaqueConfig;
-use crate::discovery::reason;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
@@ -84,7 +83,7 @@ impl Introspector {
     async fn exchange(&self, token: &[u8]) -> Result<Meaning, String> {
         let _place = self.places.try_acquire().map_err(|_| "too many are asking at once".to_owned())?;
         let answer = self.egress.send(&self.destination, self.request(token)?).await;
-        let answer = answer.map_err(|error| reason(&error))?;
+        let answer = answer.map_err(|error| error.detail())?;
         if answer.status() != StatusCode::OK {
             return Err(format!("it answered {}", answer.status()));
         }

@@ -1,7 +1,7 @@
 //! What a provider's claims mean here: the person's subject, what they are called, their roles and groups.
 
 use super::{Overage, ProviderConfig};
-use authn::ClaimPath;
+use authn::{ClaimPath, claim_at};
 use serde_json::{Map, Value};
 
 /// What was read.
@@ -71,7 +71,7 @@ fn lists(claims: &Map<String, Value>, paths: &[ClaimPath], client: &str) -> Resu
     let mut all = Vec::new();
     for path in paths {
         let path = path.as_str().replace("<client_id>", &client.replace('~', "~0").replace('/', "~1"));
-        let Some(found) = find(claims, &path) else { continue };
+        let Some(found) = claim_at(claims, &path) else { continue };
         let items: Option<Vec<&str>> = match found {
             Value::String(one) => Some(vec![one]),
             Value::Array(items) => items.iter().map(Value::as_str).collect(),
@@ -87,21 +87,6 @@ fn lists(claims: &Map<String, Value>, paths: &[ClaimPath], client: &str) -> Resu
     all.sort_unstable();
     all.dedup();
     Ok(all)
-}
-
-/// A JSON pointer, a claim of that very name (which may hold dots or be a URL), or names joined by dots.
-fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    if let Some(pointer) = path.strip_prefix('/') {
-        let unescape = |segment: &str| segment.replace("~1", "/").replace("~0", "~");
-        let mut segments = pointer.split('/').map(unescape);
-        let top = claims.get(&segments.next()?)?;
-        return segments.try_fold(top, |value, segment| value.get(&segment));
-    }
-    claims.get(path).or_else(|| {
-        let mut segments = path.split('.');
-        let top = claims.get(segments.next()?)?;
-        segments.try_fold(top, |value, segment| value.get(segment))
-    })
 }
 
 fn is_plain(text: &str) -> bool {

@@ -3,7 +3,7 @@
 use authn::jose::strict_object;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use net::egress::{Client, EgressError, Rule};
+use net::egress::{Client, Rule};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ async fn send(
         let answer = egress
             .send(&destination, request)
             .await
-            .map_err(|error| FetchError::Send { url: url.to_owned(), reason: reason(&error) })?;
+            .map_err(|error| FetchError::Send { url: url.to_owned(), reason: error.detail() })?;
         let (head, body) = answer.into_parts();
         let date = head.headers.get(header::DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
         let body = net::collect(body, DOCUMENT_BYTES).await.ok();
@@ -130,18 +130,6 @@ async fn send(
 /// An error code of RFC 6749 §5.2, and nothing that could be a sentence of somebody's.
 pub(crate) fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-}
-
-/// The error and its causes on one line.
-fn reason(error: &EgressError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// The largest document, in bytes.
