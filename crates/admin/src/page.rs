@@ -3,8 +3,8 @@
 use crate::problem::Problem;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// One page of a list.
 #[derive(Serialize, ToSchema)]
@@ -14,6 +14,48 @@ pub(crate) struct Page<T: ToSchema> {
     /// Where the next page begins: give it as `cursor`. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
+}
+
+/// Which page of a list is asked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paged {
+    /// The most rows, 1 to 200.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl Paged {
+    /// The page.
+    ///
+    /// # Errors
+    /// Those of [`Window::read`].
+    pub(crate) fn window(&self) -> Result<Window, Problem> {
+        Window::read(self.limit, self.cursor.as_deref())
+    }
+}
+
+/// Which page of a tenant's list is asked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantPaged {
+    /// The tenant. Default: the caller's own.
+    pub(crate) tenant: Option<String>,
+    /// The most rows, 1 to 200.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl TenantPaged {
+    /// The page.
+    ///
+    /// # Errors
+    /// Those of [`Window::read`].
+    pub(crate) fn window(&self) -> Result<Window, Problem> {
+        Window::read(self.limit, self.cursor.as_deref())
+    }
 }
 
 /// Where a page begins and how long it is.

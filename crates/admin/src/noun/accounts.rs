@@ -5,7 +5,7 @@ use crate::admin::Rooms;
 use crate::answer::{About, Answer, Created};
 use crate::caller::{Caller, Reach};
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, TenantPaged};
 use crate::problem::Problem;
 use crate::tag;
 use crate::taken::{Asked, Ids, Taken};
@@ -15,7 +15,7 @@ use issuer::person::{AccountError, AccountRow, Initial, NewAccount};
 use ledger::What;
 use model::Code;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -48,28 +48,17 @@ impl From<AccountError> for Problem {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListAccounts {
-    /// The tenant. Default: the caller's own.
-    tenant: Option<String>,
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists a tenant's local accounts, in the order of their names.
 #[utoipa::path(
-    get, path = "/accounts", tag = "accounts", params(ListAccounts), security(("bearer" = ["admin:read"])),
+    get, path = "/accounts", tag = "accounts", params(TenantPaged), security(("bearer" = ["admin:read"])),
     responses((status = 200, description = "A page of accounts", body = Page<Shown>))
 )]
 async fn list_accounts(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Asked(asked): Asked<ListAccounts>,
+    Asked(asked): Asked<TenantPaged>,
 ) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let tenant = caller.home(asked.tenant.as_deref())?;
     let after = window.after.as_deref().unwrap_or_default();
     let rows = rooms.issuer()?.accounts.list(&tenant, after, window.count()).await?;

@@ -4,7 +4,7 @@ use crate::admin::Rooms;
 use crate::answer::{About, Answer, Created, Tagged};
 use crate::caller::Caller;
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, TenantPaged};
 use crate::problem::Problem;
 use crate::tag::{self, IfMatch};
 use crate::taken::{Asked, Ids, Taken};
@@ -14,7 +14,7 @@ use issuer::agent::{Agent, AgentError, Change, Delegation, MayActFor, NewAgent, 
 use ledger::What;
 use model::{Code, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -110,28 +110,17 @@ impl From<AgentError> for Problem {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListAgents {
-    /// The tenant. Default: the caller's own.
-    tenant: Option<String>,
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists a tenant's agents, in the order of their ids.
 #[utoipa::path(
-    get, path = "/agents", tag = "agents", params(ListAgents), security(("bearer" = ["admin:read"])),
+    get, path = "/agents", tag = "agents", params(TenantPaged), security(("bearer" = ["admin:read"])),
     responses((status = 200, description = "A page of agents", body = Page<Shown>))
 )]
 async fn list_agents(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Asked(asked): Asked<ListAgents>,
+    Asked(asked): Asked<TenantPaged>,
 ) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let tenant = caller.home(asked.tenant.as_deref())?;
     let after = window.after.as_deref().unwrap_or_default();
     let rows = rooms.issuer()?.agents().list(&tenant, after, window.count()).await?;

@@ -5,7 +5,7 @@ use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
 use axum::Json;
@@ -14,8 +14,8 @@ use issuer::consent::Consent;
 use issuer::grant::{self, Filter, Why};
 use ledger::What;
 use model::Code;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -68,15 +68,6 @@ impl Shown {
             expires_at: row.expires_at.0,
         }
     }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct Paged {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
 }
 
 /// Lists a person's consents.
@@ -139,7 +130,7 @@ async fn withdraw_own_consent(State(rooms): State<Rooms>, caller: Caller, Ids([i
 }
 
 async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let mut rows = rooms.issuer()?.consents().of_user(user).await?;
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Json(window.page_of_all(rows, |row| row.id.clone(), Shown::of)))

@@ -4,7 +4,7 @@ use crate::admin::Rooms;
 use crate::answer::{About, Answer, Created};
 use crate::caller::Caller;
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::tag;
 use crate::taken::{Asked, Taken};
@@ -91,25 +91,13 @@ fn contracts(rooms: &Rooms) -> Contracts {
     Contracts::new(rooms.parts.db.clone(), Arc::clone(&rooms.parts.clock))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListContracts {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists every version of every contract, by issuer, resource and version.
 #[utoipa::path(
-    get, path = "/contracts", tag = "contracts", params(ListContracts), security(("bearer" = ["operator:read"])),
+    get, path = "/contracts", tag = "contracts", params(Paged), security(("bearer" = ["operator:read"])),
     responses((status = 200, description = "A page of versions", body = Page<Shown>))
 )]
-async fn list_contracts(
-    State(rooms): State<Rooms>,
-    Asked(asked): Asked<ListContracts>,
-) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+async fn list_contracts(State(rooms): State<Rooms>, Asked(asked): Asked<Paged>) -> Answer<Json<Page<Shown>>> {
+    let window = asked.window()?;
     let rows = contracts(&rooms).list(MOST).await?;
     let key = |row: &ContractRow| {
         format!(

@@ -5,7 +5,7 @@ use crate::admin::Rooms;
 use crate::answer::{About, Answer, Created, Done};
 use crate::caller::Caller;
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::tag;
 use crate::taken::{Asked, Ids, Taken};
@@ -15,7 +15,7 @@ use issuer::agent::{Credential, CredentialError, NewCredential, Proof};
 use ledger::What;
 use model::{Code, Timestamp};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -84,19 +84,10 @@ impl From<CredentialError> for Problem {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListCredentials {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists an agent's credentials, revoked ones included, in the order of their ids.
 #[utoipa::path(
     get, path = "/agents/{agent}/credentials", tag = "credentials",
-    params(("agent" = String, Path, description = "The agent's id"), ListCredentials),
+    params(("agent" = String, Path, description = "The agent's id"), Paged),
     security(("bearer" = ["admin:read"])),
     responses((status = 200, description = "A page of credentials", body = Page<Shown>))
 )]
@@ -104,9 +95,9 @@ async fn list_credentials(
     State(rooms): State<Rooms>,
     caller: Caller,
     Ids([agent]): Ids<1>,
-    Asked(asked): Asked<ListCredentials>,
+    Asked(asked): Asked<Paged>,
 ) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     reached(&rooms, &caller, &agent).await?;
     let mut rows = rooms.issuer()?.agent_credentials().list(&agent).await?;
     rows.sort_by(|a, b| a.id.cmp(&b.id));

@@ -3,7 +3,7 @@
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged, Window};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
 use axum::Json;
@@ -119,26 +119,17 @@ async fn revoke_grant(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids
     revoke(&rooms, &caller, &id).await
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListOwnGrants {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists the caller's own grants that are good, the newest first.
 #[utoipa::path(
-    get, path = "/me/grants", tag = "me", params(ListOwnGrants), security(("bearer" = ["self:read"])),
+    get, path = "/me/grants", tag = "me", params(Paged), security(("bearer" = ["self:read"])),
     responses((status = 200, description = "A page of grants", body = Page<Shown>))
 )]
 async fn list_own_grants(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Asked(asked): Asked<ListOwnGrants>,
+    Asked(asked): Asked<Paged>,
 ) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let filter = Filter {
         tenant: caller.principal.tenant.to_string(),
         user: Some(caller.principal.user.to_string()),

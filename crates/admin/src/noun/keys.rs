@@ -3,7 +3,7 @@
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
 use authn::revocations::{self, KeyError, Kind, Revocation};
@@ -54,22 +54,13 @@ impl Key {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListKeys {
-    /// The most keys, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists the keys, newest first.
 #[utoipa::path(
-    get, path = "/keys", tag = "keys", params(ListKeys), security(("bearer" = ["operator:read"])),
+    get, path = "/keys", tag = "keys", params(Paged), security(("bearer" = ["operator:read"])),
     responses((status = 200, description = "A page of keys", body = Page<Key>))
 )]
-async fn list_keys(State(rooms): State<Rooms>, Asked(asked): Asked<ListKeys>) -> Answer<Json<Page<Key>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+async fn list_keys(State(rooms): State<Rooms>, Asked(asked): Asked<Paged>) -> Answer<Json<Page<Key>>> {
+    let window = asked.window()?;
     let mut rows = rooms.parts.keys.list().await?;
     // The moment counts down, so that its text sorts the newest first.
     let place = |row: &SigningKeyRow| format!("{:020} {}", i64::MAX - row.created_at.0, row.kid);

@@ -4,7 +4,7 @@ use crate::admin::Rooms;
 use crate::answer::{Answer, Tagged};
 use crate::caller::Caller;
 use crate::journal;
-use crate::page::{Page, Window};
+use crate::page::{Page, TenantPaged};
 use crate::problem::Problem;
 use crate::tag::{self, IfMatch};
 use crate::taken::{Asked, Ids, Taken};
@@ -17,7 +17,7 @@ use ledger::What;
 use model::Code;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -95,28 +95,17 @@ impl From<PersonError> for Problem {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListPeople {
-    /// The tenant. Default: the caller's own.
-    tenant: Option<String>,
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists a tenant's people, in the order of their ids.
 #[utoipa::path(
-    get, path = "/people", tag = "people", params(ListPeople), security(("bearer" = ["admin:read"])),
+    get, path = "/people", tag = "people", params(TenantPaged), security(("bearer" = ["admin:read"])),
     responses((status = 200, description = "A page of people", body = Page<Shown>))
 )]
 async fn list_people(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Asked(asked): Asked<ListPeople>,
+    Asked(asked): Asked<TenantPaged>,
 ) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let tenant = caller.home(asked.tenant.as_deref())?;
     let after = window.after.as_deref().unwrap_or_default();
     let rows = rooms.issuer()?.people.list(&tenant, after, window.count()).await?;

@@ -4,7 +4,7 @@ use super::people;
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
 use authn::revocations::{self, Kind, Revocation};
@@ -12,9 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use issuer::session::Session;
 use model::Code;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::time::Duration;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -58,15 +58,6 @@ impl Shown {
             expires_at: row.expires_at.0,
         }
     }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct Paged {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
 }
 
 /// Lists a person's open sessions, the latest 100 of them.
@@ -124,7 +115,7 @@ async fn end_own_session(State(rooms): State<Rooms>, caller: Caller, Ids([id]): 
 }
 
 async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let mut rows = rooms.issuer()?.sessions().of_user(user).await?;
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Json(window.page_of_all(rows, |row| row.id.clone(), Shown::of)))

@@ -3,12 +3,12 @@
 use crate::admin::Rooms;
 use crate::answer::Answer;
 use crate::caller::Caller;
-use crate::page::{Page, Window};
+use crate::page::{Page, Paged};
 use crate::taken::Asked;
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,26 +44,17 @@ struct Provider {
     scopes: Vec<String>,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct ListTenants {
-    /// The most rows, 1 to 200.
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
 /// Lists the tenants within reach and their providers.
 #[utoipa::path(
-    get, path = "/tenants", tag = "tenants", params(ListTenants), security(("bearer" = ["admin:read"])),
+    get, path = "/tenants", tag = "tenants", params(Paged), security(("bearer" = ["admin:read"])),
     responses((status = 200, description = "A page of tenants", body = Page<Tenant>))
 )]
 async fn list_tenants(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Asked(asked): Asked<ListTenants>,
+    Asked(asked): Asked<Paged>,
 ) -> Answer<Json<Page<Tenant>>> {
-    let window = Window::read(asked.limit, asked.cursor.as_deref())?;
+    let window = asked.window()?;
     let bound = caller.tenant(None)?;
     let config = rooms.issuer()?.config();
     let mut rows: Vec<Tenant> = config
