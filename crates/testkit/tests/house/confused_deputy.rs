@@ -68,7 +68,7 @@ async fn a_malicious_client_gets_no_code_without_a_page_although_there_is_a_sess
     let location = browser.post("/consent", &fields).await.location();
     assert!(location.starts_with(evil) && parameter(&location, "code").is_none());
     assert_eq!(parameter(&location, "error").as_deref(), Some("access_denied"));
-    assert_eq!(house.events("consent_refused").len(), 1);
+    assert_eq!(house.events("consent_refused").await.len(), 1);
     // The client she allowed goes on as before.
     let reply = goes_on(&house, &browser, "app", APP).await;
     assert!(parameter(&reply.location(), "code").is_some());
@@ -148,7 +148,7 @@ async fn a_consent_without_its_token_or_from_another_site_is_refused() {
     let bob = house.browser();
     house.sign_in(&bob, "/sign-in?next=%2Fconnections").await;
     refused(bob.post("/consent", &good).await);
-    assert!(house.events("consent_given").is_empty());
+    assert!(house.events("consent_given").await.is_empty());
     let location = browser.post("/consent", &good).await.location();
     assert!(parameter(&location, "code").is_some());
 }
@@ -188,7 +188,7 @@ async fn a_state_without_its_cookie_or_in_another_browser_is_refused() {
     assert_eq!(victim.get(&own).await.status, 303);
     victim.keep("portunus-departure", Some(&cookie));
     assert!(victim.get(&own).await.text().contains("PTN-2021"));
-    assert_eq!(house.events("sign_in_refused").len(), 3);
+    assert_eq!(house.events("sign_in_refused").await.len(), 3);
 }
 
 #[tokio::test]

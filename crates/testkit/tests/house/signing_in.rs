@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{
-    Browser, Caller, FakeIdp, FakeUpstream, Reply, Setup, TestGateway, clock, parameter, path_of, tool,
+    Browser, Caller, FakeIdp, FakeUpstream, Reply, Setup, TestGateway, clock, eventually, parameter, path_of,
+    tool,
 };
 
 /// A gateway that signs people in at a provider, with a server behind it.
@@ -138,9 +139,13 @@ impl House {
     }
 
     /// Events of that kind on record.
-    pub(super) fn events(&self, what: &str) -> Vec<Value> {
+    pub(super) async fn events(&self, what: &str) -> Vec<Value> {
         // The record has a thread of its own, which writes a moment after the answer.
-        std::thread::sleep(Duration::from_millis(200));
+        let written = async || {
+            let health: Value = self.gateway.admin("/readyz").await.json();
+            (health["checks"]["record"]["queued"] == 0).then_some(())
+        };
+        eventually("the record to be written", written).await;
         let record = self.gateway.record().into_iter().map(|found| found.leaf);
         record.filter(|leaf| leaf["what"] == what).collect()
     }
@@ -153,7 +158,7 @@ impl House {
         let fault = browser.get(&back).await;
         assert!(fault.text().contains(code), "{}", fault.text());
         assert!(browser.cookie("portunus-session").is_none());
-        let refused = self.events("sign_in_refused");
+        let refused = self.events("sign_in_refused").await;
         assert_eq!(refused.last().unwrap()["code"], code, "{refused:?}");
         fault
     }
@@ -181,9 +186,9 @@ async fn somebody_signs_in_at_their_provider_and_calls_a_tool() {
     let reply = house.caller(&token).call("echo", json!({"text": "in"})).await;
     assert!(reply.is_success(), "{}", reply.text());
     // The record names the person by an id of ours, and nobody by e-mail.
-    let signed_in = house.events("signed_in");
+    let signed_in = house.events("signed_in").await;
     assert!(signed_in[0]["by"].as_str().unwrap().starts_with("usr_"), "{signed_in:?}");
-    assert_eq!(house.events("consent_given")[0]["about"], json!({"kind": "client", "id": "app"}));
+    assert_eq!(house.events("consent_given").await[0]["about"], json!({"kind": "client", "id": "app"}));
     assert_eq!(house.up.calls().len(), 1);
     let call = &house.gateway.record_of("echo")[0];
     assert_eq!(call.leaf["caller"]["user"], signed_in[0]["by"]);
@@ -246,7 +251,7 @@ async fn a_provider_that_is_down_is_a_clear_page_and_tokens_go_on() {
     let back = house.leave_to_nowhere(&browser, &page).await;
     assert_eq!(back.status, 503, "{}", back.text());
     assert!(back.text().contains("PTN-2025") && back.text().contains("What to do"));
-    assert_eq!(house.events("sign_in_refused").last().unwrap()["code"], "PTN-2025");
+    assert_eq!(house.events("sign_in_refused").await.last().unwrap()["code"], "PTN-2025");
     let reply = house.caller(&token).call("echo", json!({"text": "still"})).await;
     assert!(reply.is_success(), "{}", reply.text());
     house.idp.down(false);
@@ -312,7 +317,7 @@ async fn metadata_of_another_issuer_signs_nobody_in() {
     let page = browser.get("/sign-in").await;
     let refused = house.leave_to_nowhere(&browser, &page).await;
     assert!(refused.text().contains("PTN-2025"), "{}", refused.text());
-    let detail = house.events("sign_in_refused")[0]["detail"].as_str().unwrap().to_owned();
+    let detail = house.events("sign_in_refused").await[0]["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("elsewhere.example"), "{detail}");
 }
 
@@ -363,7 +368,7 @@ async fn a_provider_cannot_make_the_gateway_fetch_from_inside() {
         let house = house().await;
         house.idp.says_of_itself(name, json!(address));
         house.fails("PTN-2025").await;
-        let detail = house.events("sign_in_refused")[0]["detail"].as_str().unwrap().to_owned();
+        let detail = house.events("sign_in_refused").await[0]["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("may not be fetched"), "{name}: {detail}");
     }
 }
@@ -410,7 +415,7 @@ async fn a_logout_at_the_provider_ends_sessions_tokens_and_grants() {
     assert_eq!(bob.get("/connections").await.status, 200);
     assert!(house.caller(&bobs).call("echo", json!({"text": "bob"})).await.is_success());
     assert_eq!(send(good).await.status, 400);
-    assert_eq!(house.events("signed_out").len(), 1);
+    assert_eq!(house.events("signed_out").await.len(), 1);
 }
 
 #[tokio::test]
@@ -433,7 +438,7 @@ async fn a_person_disconnects_a_client_and_signs_out() {
     let refresh = token["refresh_token"].as_str().unwrap_or_default();
     let fields = [("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", refresh)];
     assert_eq!(house.browser().post("/oauth/token", &fields).await.status, 400);
-    assert_eq!(house.events("consent_withdrawn").len(), 1);
+    assert_eq!(house.events("consent_withdrawn").await.len(), 1);
     let page = browser.get("/sign-out").await;
     let form = page.field("form");
     assert_eq!(
@@ -442,5 +447,5 @@ async fn a_person_disconnects_a_client_and_signs_out() {
     );
     browser.post("/sign-out", &[("form", &form)]).await;
     assert!(browser.get("/connections").await.location().starts_with("/sign-in"));
-    assert_eq!(house.events("signed_out").len(), 1);
+    assert_eq!(house.events("signed_out").await.len(), 1);
 }
