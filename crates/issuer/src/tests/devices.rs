@@ -249,6 +249,21 @@ async fn neither_many_addresses_nor_many_people_try_more_codes_than_one() {
 }
 
 #[tokio::test]
+async fn codes_are_not_guessed_by_deciding() {
+    for world in worlds().await {
+        let alice = Browser::of(&world).await;
+        let (device, user) = begin(&world).await;
+        let plain = user.replace('-', "");
+        // What whoever holds the cookie can make of it.
+        let (_, cookie) = alice.cookie.split_once('=').unwrap();
+        let made = crate::pages::form_token(cookie, &format!("device {plain}"));
+        let pairs = [("form", made.as_str()), ("user_code", &plain), ("decision", "allow")];
+        assert!(alice.post(&world, &pairs).await.text().contains("PTN-2030"));
+        assert_eq!(poll(&world, &device).await.error(), "authorization_pending");
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_decided_about_once_and_in_time() {
     for world in worlds().await {
         let alice = Browser::of(&world).await;
