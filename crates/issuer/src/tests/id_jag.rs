@@ -249,3 +249,24 @@ async fn an_assertion_is_of_one_tenant_and_for_that_tenant_alone() {
         assert_eq!(house.ask(&house.sign(&house.claims("c")), &[]).await.status, StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn an_assertion_about_a_member_of_another_organisation_is_refused() {
+    let house = Enterprise::of(World::new().await).await;
+    let of_many = ProviderConfig {
+        profile: Profile::named("google").unwrap(),
+        directory: Some("corp.example".into()),
+        ..provider(&house.idp.origin)
+    };
+    house.world.configure(|config| {
+        let acme = TenantConfig::clone(&config.tenants[0]);
+        config.tenants = vec![Arc::new(TenantConfig { providers: vec![Arc::new(of_many)], ..acme })];
+    });
+    for (at, organisation, good) in
+        [("a", json!("corp.example"), true), ("b", json!("evil.example"), false), ("c", Value::Null, false)]
+    {
+        let claims = with(&house.claims(at), &json!({"hd": organisation}));
+        let answer = house.ask(&house.sign(&claims), &[]).await;
+        assert_eq!(answer.status == StatusCode::OK, good, "{organisation}: {}", answer.text());
+    }
+}
