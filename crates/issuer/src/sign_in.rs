@@ -25,5 +25,6 @@ pub use departure::LIFE as AWAY;
 pub use doctor::{Examination, Finding, Report, Verdict, examine};
 pub use federation::{Arrived, Departed, Federation, Returned, SignInError};
 pub use id_token::IdTokenError;
+pub(crate) use id_token::is_of_directory;
 pub use logout_token::{LoggedOut, LogoutError};
 pub use profile::Profile;

@@ -6,6 +6,7 @@ mod codes;
 mod devices;
 mod documents;
 mod id_jag;
+mod people;
 mod refreshing;
 mod registering;
 mod requests;
@@ -242,7 +243,17 @@ fn query(change: &[(&str, &str)]) -> String {
 }
 
 async fn send(issuer: &Arc<Issuer>, request: http::request::Builder, body: &str) -> Answer {
-    let peer = Peer { address: "192.0.2.1:4000".parse().unwrap(), tls: true, certificate: None };
+    send_from(issuer, "192.0.2.1", request, body).await
+}
+
+async fn send_from(
+    issuer: &Arc<Issuer>,
+    address: &str,
+    request: http::request::Builder,
+    body: &str,
+) -> Answer {
+    let address = std::net::SocketAddr::new(address.parse().unwrap(), 4000);
+    let peer = Peer { address, tls: true, certificate: None };
     let request = request.body(Full::new(bytes::Bytes::from(body.to_owned()))).unwrap();
     let (head, body) = issuer.answer(request, peer).await.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

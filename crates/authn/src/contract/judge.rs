@@ -170,7 +170,8 @@ impl Contract {
             let id = id.as_ref().and_then(Option::as_ref);
             tell(witness, "own", "aud", claims::is_ours(claims, issued.flatten(), id))?;
         }
-        // SECURITY: what it can be revoked by is never passed over for its shape: `every_kind_means_the_tokens_that_it_names`.
+        // SECURITY: what it can be revoked by is never passed over for its shape:
+        // `every_kind_means_the_tokens_that_it_names_and_no_others`.
         let mark = |name: &'static str| match claims.get(name) {
             None => Ok(None),
             Some(value) => text(value).map(|text| Some(Arc::from(text))).ok_or(AuthnError::BadClaim(name)),

@@ -125,6 +125,11 @@ fn each_fault_says_what_would_be_accepted() {
             "version: 1\nlisten: { address: '0.0.0.0:1', danger_anonymous: { user: a, tenant: b } }",
             "a loopback `listen.address`",
         ),
+        (
+            "version: 1\nauthorization_server: { tenants: { a: { providers: [{ name: g, profile: google, \
+             issuer: 'https://accounts.google.com', client_id: c }] } } }",
+            "the one organisation whose people are let in",
+        ),
         ("version: 1\nversion: 1", "each key once"),
         ("version: 1\ntraces: {}", "a `endpoint` here"),
         ("version: 1\ntraces: { endpoint: 'ftp://a/v1/traces' }", "http://127.0.0.1:4318/v1/traces"),

@@ -43,7 +43,7 @@ impl Names {
 /// The first of an agent's credentials that this certificate proves.
 ///
 /// SECURITY: names count only where an authority of ours vouches for them; a certificate's digest is itself
-/// (tests: `a_self_signed_certificate_proves_nothing_by_its_names`, `a_spiffe_id_is_the_only_one_and_matches_whole`).
+/// (test: `certificates_prove_by_their_names_or_by_themselves`).
 pub(super) fn proves<'a>(
     certificate: &Certificate,
     credentials: &'a [Credential],

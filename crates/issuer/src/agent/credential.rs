@@ -292,7 +292,7 @@ impl Proof {
         let bad = |why| Err(CredentialError::Invalid(why));
         match self {
             Self::Jwk(key) => {
-                // SECURITY: the private half is not ours to keep (test: `a_private_key_is_not_taken`).
+                // SECURITY: the private half is not ours to keep (test: `what_is_registered_is_checked`).
                 if key.get("d").is_some() || key.get("k").is_some() {
                     return bad("a private key; register its public half");
                 }

@@ -109,7 +109,7 @@ async fn look_up(
     }
     match issuer.devices().waiting(&letters).await? {
         None => Ok(enter(visitor, typed, Some("No device waits under this code. It may have expired."))),
-        Some(asked) => Ok(asking(issuer, visitor, &letters, &asked, peer)),
+        Some(asked) => asking(issuer, visitor, &letters, &asked, peer),
     }
 }
 
@@ -124,10 +124,19 @@ fn enter(visitor: &Visitor, typed: &str, notice: Option<&str>) -> Response {
     page(&shown, StatusCode::OK, "")
 }
 
-fn asking(issuer: &Issuer, visitor: &Visitor, letters: &str, asked: &Asked, peer: &Peer) -> Response {
+fn asking(
+    issuer: &Issuer,
+    visitor: &Visitor,
+    letters: &str,
+    asked: &Asked,
+    peer: &Peer,
+) -> Result<Response, Fault> {
+    // Bound to the code: a form that was shown for one device decides about no other. Sealed, since a person can make the
+    // tokens of plain forms, and would guess at codes by deciding (test: `codes_are_not_guessed_by_deciding`).
+    let own = form_token(&visitor.cookie, &purpose(letters));
+    let sealed = issuer.sealer.seal(SEALED, own.as_bytes(), issuer.dice.as_ref());
     let shown = Decide {
-        // Bound to the code: a form that was shown for one device decides about no other.
-        form: form_token(&visitor.cookie, &purpose(letters)),
+        form: sealed.map_err(|_| Fault::of(Code::SIGN_IN_UNAVAILABLE))?,
         code: letters,
         name: &asked.client_name,
         client: &asked.client,
@@ -139,7 +148,7 @@ fn asking(issuer: &Issuer, visitor: &Visitor, letters: &str, asked: &Asked, peer
         person: visitor.name(),
         tenant: &visitor.session.tenant,
     };
-    page(&shown, StatusCode::OK, "")
+    Ok(page(&shown, StatusCode::OK, ""))
 }
 
 async fn decide(
@@ -150,7 +159,7 @@ async fn decide(
     allows: bool,
 ) -> Result<Response, Fault> {
     // SECURITY: test `a_device_is_not_approved_without_the_forms_own_token`.
-    if !is_ours(form.get("form"), &visitor.cookie, &purpose(letters)) {
+    if !is_ours(opened(issuer, form).as_deref(), &visitor.cookie, &purpose(letters)) {
         return Err(Fault::of(Code::FORM_REFUSED));
     }
     if allows {
@@ -204,4 +213,12 @@ fn purpose(letters: &str) -> String {
     format!("device {letters}")
 }
 
+/// The token that was sealed into the form of a decision.
+fn opened(issuer: &Issuer, form: &Form) -> Option<String> {
+    let token = issuer.sealer.open(SEALED, form.get("form")?).ok()?;
+    String::from_utf8(token).ok()
+}
+
 const ENTER: &str = "device";
+/// What the token of a decision is sealed for.
+const SEALED: &str = "device decision";

@@ -78,7 +78,7 @@ impl Departures {
 
     /// Takes a departure back: once, and for the browser that left alone. SECURITY: of several at once one gets it; a
     /// state without its cookie, or with another browser's, gets none (tests:
-    /// `of_many_returns_with_one_state_one_is_taken`, `a_state_in_another_browser_is_refused`).
+    /// `of_many_returns_with_one_state_one_is_taken`, `a_state_without_its_cookie_or_in_another_browser_is_refused`).
     pub(crate) async fn back(&self, ticket: &Ticket) -> Result<Option<Departure>, StorageError> {
         const BACK: &str = "DELETE FROM departures WHERE state = $1 AND browser = $2 AND expires_at > $3
             RETURNING tenant, provider, issuer, next";

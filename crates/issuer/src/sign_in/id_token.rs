@@ -149,7 +149,10 @@ pub(crate) fn is_of(claims: &Map<String, Value>, config: &ProviderConfig) -> Res
 
 /// SECURITY: a provider of many organisations vouches for members of all of them; only ours are let in
 /// (test: `a_member_of_another_organisation_is_refused`).
-fn is_of_directory(claims: &Map<String, Value>, config: &ProviderConfig) -> Result<(), IdTokenError> {
+pub(crate) fn is_of_directory(
+    claims: &Map<String, Value>,
+    config: &ProviderConfig,
+) -> Result<(), IdTokenError> {
     let (Some(name), Some(directory)) = (config.profile.directory, &config.directory) else { return Ok(()) };
     let found = claims.get(name).and_then(Value::as_str);
     if found == Some(directory.as_str()) { Ok(()) } else { Err(IdTokenError::Directory(name)) }

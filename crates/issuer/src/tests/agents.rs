@@ -15,14 +15,14 @@ const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
 const GIT: &str = "https://gw.test/servers/git/mcp";
 
 /// An agent with a key of its own.
-struct Bot {
-    agent: Agent,
+pub(super) struct Bot {
+    pub(super) agent: Agent,
     signer: Signer,
     /// Counts assertions.
     used: std::cell::Cell<u32>,
 }
 
-fn change() -> Change {
+pub(super) fn change() -> Change {
     Change {
         name: "Builder".into(),
         trust: Trust::Medium,
@@ -34,7 +34,7 @@ fn change() -> Change {
     }
 }
 
-async fn person(world: &World, id: &str, tenant: &str) {
+pub(super) async fn person(world: &World, id: &str, tenant: &str) {
     const INSERT: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
         VALUES ($1, $2, 'active', $1, '[]', '[]', 0)
         ON CONFLICT (id) DO UPDATE SET tenant = excluded.tenant, name = excluded.name, roles = '[]', member_of = '[]'";
@@ -61,8 +61,19 @@ async fn register(world: &World, change: Change) -> Agent {
     world.issuer.agents().register(&new).await.unwrap()
 }
 
-async fn bot(world: &World, change: Change) -> Bot {
-    let (agent, signer) = (register(world, change).await, Signer::new());
+pub(super) async fn bot(world: &World, change: Change) -> Bot {
+    with_key(world, register(world, change).await).await
+}
+
+/// One of the other tenant, whose owner is bob.
+pub(super) async fn stranger(world: &World, change: Change) -> Bot {
+    person(world, "usr_bob", "other").await;
+    let new = NewAgent { tenant: "other".into(), owner: "usr_bob".into(), change };
+    with_key(world, world.issuer.agents().register(&new).await.unwrap()).await
+}
+
+async fn with_key(world: &World, agent: Agent) -> Bot {
+    let signer = Signer::new();
     let key = signer.jwks("k1")["keys"][0].clone();
     let new = NewCredential::Proof(Proof::Jwk(key));
     world.issuer.agent_credentials().add(&agent.id, &new, None, None, false).await.unwrap();
@@ -77,11 +88,15 @@ impl Bot {
     }
 
     /// Asks for a token.
-    async fn ask(&self, world: &World, pairs: &[(&str, &str)]) -> Answer {
+    pub(super) async fn ask(&self, world: &World, pairs: &[(&str, &str)]) -> Answer {
+        self.send(world, "/oauth/token", pairs).await
+    }
+
+    pub(super) async fn send(&self, world: &World, path: &str, pairs: &[(&str, &str)]) -> Answer {
         let assertion = self.assertion(world);
         let proof = [("client_assertion_type", TYPE), ("client_assertion", assertion.as_str())];
         let all: Vec<(&str, &str)> = proof.into_iter().chain(pairs.iter().copied()).collect();
-        world.form("/oauth/token", &all).await
+        world.form(path, &all).await
     }
 
     /// Asks for a token of its own.
@@ -106,7 +121,7 @@ impl Bot {
     }
 }
 
-fn token(answer: &Answer) -> String {
+pub(super) fn token(answer: &Answer) -> String {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
@@ -195,6 +210,31 @@ async fn an_agent_is_the_one_that_all_of_its_proofs_name() {
             ("client_assertion", forged.as_str()),
         ];
         assert_eq!(world.form("/oauth/token", &pairs).await.error(), "invalid_client");
+        // Signed by its key, and not what a client says of itself here and now.
+        let now = world.clock.now().seconds();
+        for (at, bad) in [
+            json!({"iss": other.agent.id}),
+            json!({"iat": now + 120}),
+            json!({"nbf": now + 120}),
+            json!({"exp": now - 60}),
+            json!({"exp": now + 400}),
+            json!({"aud": MCP}),
+            json!({"aud": [HERE, "https://other.test"]}),
+            json!({"jti": null}),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let claims = assertion(&mine.agent.id, &world, &format!("b{at}"));
+            let signed = mine.signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &with(&claims, bad));
+            let pairs = [pairs[0], pairs[1], pairs[2], ("client_assertion", signed.as_str())];
+            assert_eq!(world.form("/oauth/token", &pairs).await.error(), "invalid_client", "{bad}");
+        }
+        let claims = assertion(&mine.agent.id, &world, "saml");
+        let signed = mine.signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims);
+        let saml = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer";
+        let pairs = [pairs[0], pairs[1], ("client_assertion_type", saml), ("client_assertion", &signed)];
+        assert_eq!(world.form("/oauth/token", &pairs).await.error(), "invalid_client");
         let with_secret = mine.own(&world, &[("client_secret", "x")]).await;
         assert_eq!(with_secret.error(), "invalid_request");
         // Nothing but its name.
@@ -236,6 +276,14 @@ async fn two_credentials_overlap_and_a_revoked_one_proves_nothing() {
         assert!(matches!(credentials.revoke(&id, &first, "operator").await, Err(CredentialError::Unknown)));
         assert_eq!(old.own(&world, &[]).await.error(), "invalid_client");
         token(&new.own(&world, &[]).await);
+        let last = Signer::new();
+        let key = NewCredential::Proof(Proof::Jwk(last.jwks("k1")["keys"][0].clone()));
+        let end = world.clock.now().after(Duration::from_secs(60));
+        credentials.add(&id, &key, None, Some(end), false).await.unwrap();
+        let last = Bot { agent: old.agent.clone(), signer: last, used: std::cell::Cell::new(200) };
+        assert_eq!(last.own(&world, &[]).await.json()["expires_in"], 60);
+        world.pass(60);
+        assert_eq!(last.own(&world, &[]).await.error(), "invalid_client", "no longer");
         // All that the agent held until then is revoked.
         let revoked = authn::revocations::revocations(&world.test.db, None, world.clock.now(), 10).await;
         assert!(format!("{:?}", revoked.unwrap()).contains(&id));
@@ -284,7 +332,7 @@ async fn what_is_registered_is_checked() {
         assert_eq!(agents.list("acme", "", 10).await.unwrap(), std::slice::from_ref(&agent));
         assert!(agents.list("other", "", 10).await.unwrap().is_empty());
         let credentials = world.issuer.agent_credentials();
-        let private = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"});
+        let private = with(&Signer::new().jwks("k1")["keys"][0], &json!({"d": "AA"}));
         for proof in [
             Proof::Jwk(private),
             Proof::Jwk(json!({"kty": "oct", "k": "AAAA"})),
@@ -334,6 +382,32 @@ async fn agents_stop_and_come_back_with_their_owner() {
 }
 
 #[tokio::test]
+async fn what_a_stopped_agent_holds_is_good_no_more() {
+    for world in worlds().await {
+        let bot = bot(&world, change()).await;
+        let agents = world.issuer.agents();
+        let is_good = async |token: &str| {
+            let pairs = [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", token)];
+            world.form("/oauth/introspect", &pairs).await.json()["active"].clone()
+        };
+        for by_owner in [false, true] {
+            let held = token(&bot.own(&world, &[]).await);
+            assert_eq!(is_good(&held).await, true);
+            world.pass(5);
+            if by_owner {
+                stand(&world, "usr_alice", "disabled").await;
+                agents.follow_owner("usr_alice", "operator").await.unwrap();
+            } else {
+                agents.set_active(&bot.agent.id, false, "operator").await.unwrap();
+                agents.set_active(&bot.agent.id, true, "operator").await.unwrap();
+            }
+            assert_eq!(is_good(&held).await, false, "by its owner: {by_owner}");
+            world.pass(5);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_agent_without_an_active_owner_is_stopped_at_once() {
     for world in worlds().await {
         let bot = bot(&world, change()).await;
@@ -368,6 +442,13 @@ async fn a_secret_is_good_where_the_tenant_allows_it() {
         token(&world.form("/oauth/token", &pairs).await);
         let wrong = [pairs[0], pairs[1], pairs[2], ("client_secret", "pts_wrong")];
         assert_eq!(world.form("/oauth/token", &wrong).await.error(), "invalid_client");
+        let other = register(&world, change()).await;
+        let named = [pairs[0], pairs[1], ("client_id", other.id.as_str()), pairs[3]];
+        assert_eq!(world.form("/oauth/token", &named).await.error(), "invalid_client", "another's");
+        let key = NewCredential::ApiKey { scopes: None };
+        let key = credentials.add(&agent.id, &key, None, None, true).await.unwrap().secret.unwrap();
+        let by_key = [pairs[0], pairs[1], pairs[2], ("client_secret", key.as_str())];
+        assert_eq!(world.form("/oauth/token", &by_key).await.error(), "invalid_client", "no secret");
         assert!(!world.record().contains(&secret));
     }
 }
@@ -417,6 +498,7 @@ async fn an_exchange_makes_the_agent_the_actor_and_no_more() {
         ] {
             assert_eq!(bot.exchange(&world, &access, pairs).await.error(), error, "{pairs:?}");
         }
+        assert_eq!(bot.exchange(&world, &access, &[("audience", GIT)]).await.error(), "invalid_target");
         let narrow = bot.exchange(&world, &access, &[("resource", GIT)]).await;
         let wider = bot.exchange(&world, &token(&narrow), &[]).await;
         assert_ne!(wider.status, StatusCode::OK, "an endpoint of one server leads to no other");
@@ -449,13 +531,26 @@ async fn an_agent_acts_by_may_act_or_rule_or_consent() {
             let answer = nobody.exchange(&world, &access, &[]).await;
             assert_eq!(answer.status == StatusCode::OK, good, "{rule:?}: {}", answer.text());
         }
+        person(&world, "usr_carol", "acme").await;
+        let of_carol = Change { may_act_for: MayActFor::Owner, ..change() };
+        let new = NewAgent { tenant: "acme".into(), owner: "usr_carol".into(), change: of_carol };
+        let of_carol = with_key(&world, world.issuer.agents().register(&new).await.unwrap()).await;
+        assert_eq!(of_carol.exchange(&world, &access, &[]).await.error(), "invalid_request");
         // The person's consent, for one resource and these scopes.
         let consents = world.issuer.agent_consents();
         consents.give("usr_alice", &id, MCP, &["mcp:read".into()]).await.unwrap();
         assert_eq!(claims_of(&nobody.exchange(&world, &access, &[]).await)["scope"], "mcp:read");
         assert_eq!(nobody.exchange(&world, &access, &[("resource", GIT)]).await.error(), "invalid_request");
+        let another = bot(&world, change()).await;
+        assert_eq!(another.exchange(&world, &access, &[]).await.error(), "invalid_request");
         assert!(consents.withdraw("usr_alice", &id).await.unwrap());
         assert_eq!(nobody.exchange(&world, &access, &[]).await.error(), "invalid_request");
+        consents.give("usr_bob", &id, MCP, &["mcp:read".into()]).await.unwrap();
+        assert_eq!(
+            nobody.exchange(&world, &access, &[]).await.error(),
+            "invalid_request",
+            "another person's"
+        );
         // What the token says decides alone.
         let other = bot(&world, Change { may_act_for: MayActFor::Tenant, ..change() }).await;
         let chosen = with(&claims(&access), &json!({"may_act": {"sub": id}}));
@@ -463,6 +558,100 @@ async fn an_agent_acts_by_may_act_or_rule_or_consent() {
         token(&nobody.exchange(&world, &chosen, &[]).await);
         assert_eq!(other.exchange(&world, &chosen, &[]).await.error(), "invalid_request");
         token(&other.exchange(&world, &access, &[]).await);
+        let elsewhere = json!({"may_act": {"sub": id, "iss": "https://other.test"}});
+        let elsewhere = with(&claims(&access), &elsewhere).to_string();
+        let elsewhere = world.issuer.keys.sign("at+jwt", elsewhere.as_bytes()).unwrap().token;
+        assert_eq!(nobody.exchange(&world, &elsewhere, &[]).await.error(), "invalid_request");
+        // A consent is for thirty days.
+        consents.give("usr_alice", &id, MCP, &["mcp:read".into()]).await.unwrap();
+        world.pass(30 * 86_400);
+        let (access, _) = world.tokens().await;
+        assert_eq!(nobody.exchange(&world, &access, &[]).await.error(), "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_acts_where_it_is_registered_and_nowhere_else() {
+    for world in worlds().await {
+        let limited =
+            Change { servers: Some(vec!["mail".into()]), may_act_for: MayActFor::Tenant, ..change() };
+        let bot = bot(&world, limited).await;
+        let (access, _) = world.tokens().await;
+        assert_eq!(bot.exchange(&world, &access, &[("resource", GIT)]).await.error(), "invalid_target");
+        assert_eq!(bot.own(&world, &[("resource", GIT)]).await.error(), "invalid_target");
+        token(&bot.exchange(&world, &access, &[]).await);
+        // A person's token for one server leads to no other.
+        let code = world.code(&[("resource", GIT)]).await;
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "cli"),
+            ("code", code.as_str()),
+            ("code_verifier", VERIFIER),
+        ];
+        let (narrow, _) = world.form("/oauth/token", &pairs).await.tokens();
+        assert_eq!(bot.exchange(&world, &narrow, &[]).await.error(), "invalid_target");
+    }
+}
+
+#[tokio::test]
+async fn an_actor_token_narrows_and_is_the_agents_own() {
+    for world in worlds().await {
+        let all = Change {
+            may_act_for: MayActFor::Tenant,
+            delegation: Delegation { depth: 2, scopes: None },
+            ..change()
+        };
+        let (bot, other) = (bot(&world, all.clone()).await, bot(&world, all).await);
+        let (access, _) = world.tokens().await;
+        let with_actor = async |actor: &str, resource: &str| {
+            let by = [("actor_token", actor), ("actor_token_type", ACCESS), ("resource", resource)];
+            bot.exchange(&world, &access, &by).await
+        };
+        token(&with_actor(&token(&bot.own(&world, &[]).await), MCP).await);
+        let foreign = token(&other.own(&world, &[]).await);
+        assert_eq!(with_actor(&foreign, MCP).await.error(), "invalid_request");
+        let narrow = token(&bot.own(&world, &[("resource", GIT)]).await);
+        assert_eq!(with_actor(&narrow, MCP).await.error(), "invalid_target");
+        token(&with_actor(&narrow, GIT).await);
+        assert_eq!(
+            bot.exchange(&world, &token(&bot.own(&world, &[]).await), &[]).await.error(),
+            "invalid_request"
+        );
+        // Its own, but for somebody who acts by it.
+        let acting = json!({"act": {"sub": bot.agent.id, "act": {"sub": other.agent.id}}});
+        let acting = with(&claims(&token(&bot.own(&world, &[]).await)), &acting).to_string();
+        let acting = world.issuer.keys.sign("at+jwt", acting.as_bytes()).unwrap().token;
+        assert_eq!(with_actor(&acting, MCP).await.error(), "invalid_request");
+        let elsewhere =
+            with(&claims(&token(&bot.own(&world, &[]).await)), &json!({"iss": "https://other.test"}));
+        let elsewhere = world.issuer.keys.sign("at+jwt", elsewhere.to_string().as_bytes()).unwrap().token;
+        assert_eq!(with_actor(&elsewhere, MCP).await.error(), "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_bound_token_of_a_person_is_exchanged_over_its_own_connection_alone() {
+    for world in worlds().await {
+        let agent = register(&world, Change { may_act_for: MayActFor::Tenant, ..change() }).await;
+        let (mine, other) =
+            (certificate(&[], &["urn:a:1"], false, false), certificate(&[], &["urn:a:1"], false, false));
+        for shown in [&mine, &other] {
+            let proof = NewCredential::Proof(Proof::Certificate(shown.digest.to_string()));
+            world.issuer.agent_credentials().add(&agent.id, &proof, None, None, false).await.unwrap();
+        }
+        let (access, _) = world.tokens().await;
+        let bound = json!({"cnf": {"x5t#S256": URL_SAFE_NO_PAD.encode(mine.digest.0)}});
+        let bound = with(&claims(&access), &bound).to_string();
+        let bound = world.issuer.keys.sign("at+jwt", bound.as_bytes()).unwrap().token;
+        let pairs = [
+            ("grant_type", EXCHANGE),
+            ("resource", MCP),
+            ("client_id", agent.id.as_str()),
+            ("subject_token", bound.as_str()),
+            ("subject_token_type", ACCESS),
+        ];
+        assert_eq!(post_over(&world, &pairs, Some(other)).await.error(), "invalid_request");
+        token(&post_over(&world, &pairs, Some(mine)).await);
     }
 }
 
@@ -494,14 +683,8 @@ async fn the_chain_of_actors_is_kept_and_bounded() {
 #[tokio::test]
 async fn an_agent_of_another_tenant_acts_for_nobody() {
     for world in worlds().await {
-        person(&world, "usr_bob", "other").await;
         let all = Change { may_act_for: MayActFor::Tenant, ..change() };
-        let new = NewAgent { tenant: "other".into(), owner: "usr_bob".into(), change: all };
-        let agent = world.issuer.agents().register(&new).await.unwrap();
-        let signer = Signer::new();
-        let key = NewCredential::Proof(Proof::Jwk(signer.jwks("k1")["keys"][0].clone()));
-        world.issuer.agent_credentials().add(&agent.id, &key, None, None, false).await.unwrap();
-        let stranger = Bot { agent, signer, used: std::cell::Cell::new(0) };
+        let stranger = stranger(&world, all).await;
         let (access, _) = world.tokens().await;
         assert_eq!(stranger.exchange(&world, &access, &[]).await.error(), "invalid_request");
         token(&stranger.own(&world, &[]).await);
@@ -511,6 +694,10 @@ async fn an_agent_of_another_tenant_acts_for_nobody() {
 /// Asks over a connection that showed this certificate.
 async fn over(world: &World, agent: &Agent, certificate: Option<Certificate>) -> Answer {
     let pairs = [("grant_type", "client_credentials"), ("resource", MCP), ("client_id", agent.id.as_str())];
+    post_over(world, &pairs, certificate).await
+}
+
+async fn post_over(world: &World, pairs: &[(&str, &str)], certificate: Option<Certificate>) -> Answer {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     let certificate = certificate.map(Arc::new);
     let peer = Peer { address: "192.0.2.1:4000".parse().unwrap(), tls: true, certificate };
@@ -552,8 +739,11 @@ async fn certificates_prove_by_their_names_or_by_themselves() {
             ("its DNS name, of nobody's", certificate(&["bot.example"], &[], false, false), false),
             ("its DNS name, expired", certificate(&["bot.example"], &[], true, true), false),
             ("another DNS name", certificate(&["bot.example.org"], &[], true, false), false),
+            ("a DNS name below", certificate(&["x.bot.example"], &[], true, false), false),
             ("its URI", certificate(&[], &["urn:bots:1"], true, false), true),
             ("another URI", certificate(&[], &["urn:bots:2"], true, false), false),
+            ("a longer URI", certificate(&[], &["urn:bots:10"], true, false), false),
+            ("its URI, of nobody's", certificate(&[], &["urn:bots:1"], false, false), false),
             ("its SPIFFE id", certificate(&[], &[spiffe], true, false), true),
             ("its SPIFFE id, of nobody's", certificate(&[], &[spiffe], false, false), false),
             ("a SPIFFE id below", certificate(&[], &["spiffe://example/bots/1/x"], true, false), false),

@@ -44,6 +44,19 @@ async fn a_code_becomes_tokens_that_say_who_and_for_what() {
 }
 
 #[tokio::test]
+async fn a_token_has_no_more_scopes_than_its_person_agreed_to() {
+    let world = World::new().await;
+    let begun = world.authorize(&[]).await;
+    let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap();
+    let less = Approval { scopes: vec!["mcp:read".into()], ..alice(world.clock.now()) };
+    let back = finish(&world.issuer, tx, Decision::Approved(less)).await.unwrap();
+    let answer = world.redeem(&parameter(&back, "code").unwrap()).await;
+    assert_eq!(answer.json()["scope"], "mcp:read");
+    let renewed = world.refresh(&answer.tokens().1).await;
+    assert_eq!(renewed.json()["scope"], "mcp:read");
+}
+
+#[tokio::test]
 async fn fifty_redemptions_of_one_code_give_one_grant() {
     for world in World::each().await {
         let other = world.replica().await;
@@ -102,6 +115,15 @@ async fn a_code_is_good_for_its_client_its_request_and_one_minute() {
         // It was in the wrong hands, and is used up.
         assert_eq!(world.redeem(&code).await.error(), "invalid_grant", "{change:?}");
     }
+    // Too short to be a verifier, although it is the one of the request.
+    let short = URL_SAFE_NO_PAD.encode(Digest::of(b"short").0);
+    let code = world.code(&[("code_challenge", &short)]).await;
+    let pairs: Vec<_> = usual.into_iter().chain([("code", code.as_str())]).collect();
+    let pairs: Vec<_> = pairs
+        .into_iter()
+        .map(|(name, value)| (name, if name == "code_verifier" { "short" } else { value }))
+        .collect();
+    assert_eq!(world.form("/oauth/token", &pairs).await.error(), "invalid_grant");
     let code = world.code(&[]).await;
     world.pass(60);
     assert_eq!(world.redeem(&code).await.error(), "invalid_grant");

@@ -1,6 +1,8 @@
 //! Devices that cannot redirect: codes, the page, and what comes of it.
 
+use super::agents::{bot, change, person, stranger, token};
 use super::*;
+use crate::agent::{Change, Delegation};
 use crate::session::Opening;
 use crate::sign_in::TenantConfig;
 
@@ -27,7 +29,11 @@ async fn worlds() -> Vec<World> {
 
 impl Browser {
     async fn of(world: &World) -> Self {
-        let opening = Opening { user: "usr_alice".into(), tenant: "acme".into(), ..Opening::default() };
+        Self::of_person(world, "usr_alice").await
+    }
+
+    async fn of_person(world: &World, user: &str) -> Self {
+        let opening = Opening { user: user.into(), tenant: "acme".into(), ..Opening::default() };
         let (_, secret) = world.issuer.sessions().open(&opening).await.unwrap();
         Self { cookie: format!("__Host-portunus-session={secret}") }
     }
@@ -37,18 +43,26 @@ impl Browser {
     }
 
     async fn post(&self, world: &World, pairs: &[(&str, &str)]) -> Answer {
+        self.post_from(world, "192.0.2.1", pairs).await
+    }
+
+    async fn post_from(&self, world: &World, address: &str, pairs: &[(&str, &str)]) -> Answer {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let request = Request::post("/device")
             .header("cookie", &self.cookie)
             .header("origin", HERE)
             .header("content-type", "application/x-www-form-urlencoded");
-        send(&world.issuer, request, &body).await
+        send_from(&world.issuer, address, request, &body).await
     }
 
     /// Enters a code, as the page lets it.
     async fn enter(&self, world: &World, code: &str) -> Answer {
+        self.enter_from(world, "192.0.2.1", code).await
+    }
+
+    async fn enter_from(&self, world: &World, address: &str, code: &str) -> Answer {
         let page = self.get(world, "/device").await.text();
-        self.post(world, &[("form", &hidden(&page)), ("user_code", code)]).await
+        self.post_from(world, address, &[("form", &hidden(&page)), ("user_code", code)]).await
     }
 
     async fn decide(&self, world: &World, code: &str, decision: &str) -> Answer {
@@ -194,6 +208,10 @@ async fn a_device_is_not_approved_without_the_forms_own_token() {
                 alice.post(&world, &[("form", form), ("user_code", &one), ("decision", "allow")]).await;
             assert!(answer.text().contains("PTN-2030"), "{form}: {}", answer.text());
         }
+        for form in [foreign.as_str(), "", "nonsense"] {
+            let answer = alice.post(&world, &[("form", form), ("user_code", &one)]).await;
+            assert!(answer.text().contains("PTN-2030"), "{form}: {}", answer.text());
+        }
         let right = hidden(&alice.enter(&world, &one).await.text());
         let pairs = [("form", right.as_str()), ("user_code", one.as_str()), ("decision", "allow")];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -207,5 +225,149 @@ async fn a_device_is_not_approved_without_the_forms_own_token() {
         assert_eq!(poll(&world, &first).await.error(), "authorization_pending");
         let page = alice.get(&world, "/device").await;
         assert_eq!(page.headers["x-frame-options"], "DENY");
+    }
+}
+
+#[tokio::test]
+async fn neither_many_addresses_nor_many_people_try_more_codes_than_one() {
+    for world in worlds().await {
+        person(&world, "usr_carol", "acme").await;
+        let (alice, carol) = (Browser::of(&world).await, Browser::of_person(&world, "usr_carol").await);
+        for at in 0..10 {
+            let page = alice.enter_from(&world, &format!("198.51.100.{at}"), "BBBBB-BBBBB").await;
+            assert!(page.text().contains("No device waits"), "{}", page.text());
+        }
+        assert!(alice.enter_from(&world, "198.51.100.99", "BBBBB-BBBBB").await.text().contains("PTN-2041"));
+        for at in 0..10 {
+            let id = format!("usr_{at}");
+            person(&world, &id, "acme").await;
+            let page = Browser::of_person(&world, &id).await.enter(&world, "BBBBB-BBBBB").await;
+            assert!(page.text().contains("No device waits"), "{}", page.text());
+        }
+        assert!(carol.enter(&world, "BBBBB-BBBBB").await.text().contains("PTN-2041"));
+    }
+}
+
+#[tokio::test]
+async fn codes_are_not_guessed_by_deciding() {
+    for world in worlds().await {
+        let alice = Browser::of(&world).await;
+        let (device, user) = begin(&world).await;
+        let plain = user.replace('-', "");
+        // What whoever holds the cookie can make of it.
+        let (_, cookie) = alice.cookie.split_once('=').unwrap();
+        let made = crate::pages::form_token(cookie, &format!("device {plain}"));
+        let pairs = [("form", made.as_str()), ("user_code", &plain), ("decision", "allow")];
+        assert!(alice.post(&world, &pairs).await.text().contains("PTN-2030"));
+        assert_eq!(poll(&world, &device).await.error(), "authorization_pending");
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_decided_about_once_and_in_time() {
+    for world in worlds().await {
+        let alice = Browser::of(&world).await;
+        let (device, user) = begin(&world).await;
+        let plain = user.replace('-', "");
+        let form = hidden(&alice.enter(&world, &user).await.text());
+        let decide = async |decision: &str| {
+            alice.post(&world, &[("form", &form), ("user_code", &plain), ("decision", decision)]).await.text()
+        };
+        assert!(decide("allow").await.contains("signed in"));
+        assert!(decide("deny").await.contains("PTN-2041"));
+        assert_eq!(poll(&world, &device).await.status, StatusCode::OK);
+        let (_, user) = begin(&world).await;
+        let form = hidden(&alice.enter(&world, &user).await.text());
+        world.pass(600);
+        let plain = user.replace('-', "");
+        for decision in ["allow", "deny"] {
+            let pairs = [("form", form.as_str()), ("user_code", &plain), ("decision", decision)];
+            assert!(alice.post(&world, &pairs).await.text().contains("PTN-2041"), "{decision}");
+        }
+        assert!(alice.enter(&world, &user).await.text().contains("No device waits"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_that_the_device_is_where_the_person_is_only_if_it_is() {
+    let world = worlds().await.remove(0);
+    let alice = Browser::of(&world).await;
+    let (_, user) = begin(&world).await;
+    let here = "the address that you come from";
+    assert!(alice.enter(&world, &user).await.text().contains(here));
+    let elsewhere = alice.enter_from(&world, "198.51.100.7", &user).await.text();
+    assert!(elsewhere.contains("192.0.2.1") && !elsewhere.contains(here), "{elsewhere}");
+    assert!(elsewhere.contains("only if the same code is on a device that you hold"), "{elsewhere}");
+}
+
+#[tokio::test]
+async fn an_address_begins_so_many_device_codes_and_no_more() {
+    let world = worlds().await.remove(0);
+    for _ in 0..20 {
+        begin(&world).await;
+    }
+    let pairs = [("client_id", "cli"), ("resource", MCP)];
+    assert_eq!(world.form("/oauth/device", &pairs).await.error(), "slow_down");
+    world.pass(60);
+    begin(&world).await;
+}
+
+#[tokio::test]
+async fn a_person_who_was_disabled_since_signs_no_device_in() {
+    for world in worlds().await {
+        let alice = Browser::of(&world).await;
+        let (device, user) = begin(&world).await;
+        alice.decide(&world, &user, "allow").await;
+        world.issuer.people.set_active("usr_alice", false).await.unwrap();
+        assert_eq!(poll(&world, &device).await.error(), "access_denied");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_a_person_approves_acts_for_them_within_its_bounds() {
+    for world in worlds().await {
+        let bounds = Change {
+            servers: Some(vec!["mail".into()]),
+            delegation: Delegation { depth: 1, scopes: Some(vec!["mcp:read".into()]) },
+            ..change()
+        };
+        let agent = bot(&world, bounds).await;
+        let id = agent.agent.id.as_str();
+        for (pairs, error) in [
+            ([("resource", "https://gw.test/servers/git/mcp"), ("scope", "")], "invalid_target"),
+            ([("resource", MCP), ("scope", "mcp:call")], "invalid_scope"),
+        ] {
+            assert_eq!(agent.send(&world, "/oauth/device", &pairs).await.error(), error, "{pairs:?}");
+        }
+        let begun = agent.send(&world, "/oauth/device", &[("resource", MCP)]).await.json();
+        let (device, user) = (begun["device_code"].as_str().unwrap(), begun["user_code"].as_str().unwrap());
+        Browser::of(&world).await.decide(&world, user, "allow").await;
+        let answer = agent.ask(&world, &[("grant_type", GRANT), ("device_code", device)]).await;
+        let got = claims(&token(&answer));
+        assert_eq!(
+            (&got["sub"], &got["act"], &got["scope"]),
+            (&json!("usr_alice"), &json!({"sub": id}), &json!("mcp:read"))
+        );
+        assert!(answer.json().get("refresh_token").is_none());
+        let consent = world.issuer.agent_consents().find("usr_alice", id, MCP).await.unwrap();
+        assert_eq!(consent, Some(vec!["mcp:read".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_another_tenant_or_one_that_was_stopped_is_not_approved() {
+    for world in worlds().await {
+        let (own, foreign) = (bot(&world, change()).await, stranger(&world, change()).await);
+        for (agent, stops) in [(&foreign, false), (&own, true)] {
+            let begun = agent.send(&world, "/oauth/device", &[("resource", MCP)]).await.json();
+            let user = begun["user_code"].as_str().unwrap();
+            if stops {
+                world.issuer.agents().set_active(&agent.agent.id, false, "operator").await.unwrap();
+            }
+            let refused = Browser::of(&world).await.decide(&world, user, "allow").await;
+            assert!(refused.text().contains("PTN-2041"), "{}", refused.text());
+            let consent = world.issuer.agent_consents().find("usr_alice", &agent.agent.id, MCP).await;
+            assert_eq!(consent.unwrap(), None);
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Enterprise-managed authorization: assertions of a tenant's provider (T17).
 
+use super::agents::{bot, change, stranger, token};
 use super::site::Site;
 use super::*;
 use crate::AgentRules;
+use crate::agent::{Change, Delegation};
 use crate::sign_in::{ClientAuth, Overage, Profile, ProviderConfig, TenantConfig};
 use net::egress::Rule;
 
@@ -24,27 +26,7 @@ impl Enterprise {
         });
         idp.put("/.well-known/openid-configuration", (200, None, metadata.to_string()));
         idp.put("/jwks", (200, None, signer.jwks("idp-1").to_string()));
-        let provider = ProviderConfig {
-            name: "corp".into(),
-            display_name: "Corp".into(),
-            issuer: idp.origin.clone(),
-            discovery_url: None,
-            profile: Profile::named("generic").unwrap(),
-            client_id: "portunus".into(),
-            client_auth: ClientAuth::None,
-            scopes: Vec::new(),
-            roles: Vec::new(),
-            groups: Vec::new(),
-            role_map: BTreeMap::new(),
-            default_roles: vec!["reader".into()],
-            directory: None,
-            overage: Overage::Deny,
-            pkce: true,
-            userinfo: false,
-            algorithms: vec![authn::Algorithm::Es256],
-            skew: Duration::from_secs(30),
-            rule: Rule::LOOPBACK,
-        };
+        let provider = provider(&idp.origin);
         let acme = TenantConfig {
             name: "acme".into(),
             display_name: "Acme".into(),
@@ -73,6 +55,31 @@ impl Enterprise {
 
     async fn ask(&self, assertion: &str, more: &[(&str, &str)]) -> Answer {
         ask(&self.world.issuer, assertion, more).await
+    }
+}
+
+/// A provider of that issuer, on this machine.
+pub(super) fn provider(issuer: &str) -> ProviderConfig {
+    ProviderConfig {
+        name: "corp".into(),
+        display_name: "Corp".into(),
+        issuer: issuer.to_owned(),
+        discovery_url: None,
+        profile: Profile::named("generic").unwrap(),
+        client_id: "portunus".into(),
+        client_auth: ClientAuth::None,
+        scopes: Vec::new(),
+        roles: Vec::new(),
+        groups: Vec::new(),
+        role_map: BTreeMap::new(),
+        default_roles: vec!["reader".into()],
+        directory: None,
+        overage: Overage::Deny,
+        pkce: true,
+        userinfo: false,
+        algorithms: vec![authn::Algorithm::Es256],
+        skew: Duration::from_secs(30),
+        rule: Rule::LOOPBACK,
     }
 }
 
@@ -109,6 +116,8 @@ async fn an_assertion_of_the_tenants_provider_gives_a_token_and_nobody_is_asked(
         assert_eq!(got["sub"], person.unwrap().id);
         let again = house.ask(&house.sign(&house.claims("b")), &[]).await.json();
         assert_eq!(claims(again["access_token"].as_str().unwrap())["sub"], got["sub"]);
+        let both = house.sign(&with(&house.claims("d"), &json!({"scope": "mcp:read mcp:call"})));
+        assert_eq!(house.ask(&both, &[("scope", "mcp:call")]).await.json()["scope"], "mcp:call");
         let metadata = house.world.get("/.well-known/oauth-authorization-server").await.json();
         let profile = "urn:ietf:params:oauth:grant-profile:id-jag";
         assert_eq!(metadata["authorization_grant_profiles_supported"], json!([profile]));
@@ -194,5 +203,70 @@ async fn an_assertion_that_is_not_all_it_must_be_is_refused() {
         // A provider whose assertions the tenant does not take.
         house.world.configure(|config| config.agents.clear());
         assert_eq!(house.ask(&house.sign(&house.claims("s")), &[]).await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_gets_no_more_by_an_assertion_than_it_is_registered_for() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let bounds = Change {
+            servers: Some(vec!["mail".into()]),
+            delegation: Delegation { depth: 1, scopes: Some(vec!["mcp:read".into()]) },
+            ..change()
+        };
+        let agent = bot(&house.world, bounds).await;
+        let ask = async |jti: &str, resource: &str| {
+            let bounds = json!({
+                "client_id": agent.agent.id, "scope": "mcp:read mcp:call", "resource": resource,
+            });
+            let assertion = house.sign(&with(&house.claims(jti), &bounds));
+            agent.ask(&house.world, &[("grant_type", GRANT), ("assertion", &assertion)]).await
+        };
+        let got = claims(&token(&ask("a", MCP).await));
+        assert_eq!((&got["scope"], &got["act"]["sub"]), (&json!("mcp:read"), &json!(agent.agent.id)));
+        assert_eq!(ask("b", "https://gw.test/servers/git/mcp").await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_is_of_one_tenant_and_for_that_tenant_alone() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let foreign = stranger(&house.world, change()).await;
+        let theirs = with(&house.claims("a"), &json!({"client_id": foreign.agent.id}));
+        let pairs = [("grant_type", GRANT), ("assertion", &house.sign(&theirs))];
+        assert_eq!(foreign.ask(&house.world, &pairs).await.error(), "invalid_grant");
+        // Nobody says which of two tenants is meant that have one provider.
+        house.world.configure(|config| {
+            let twin = TenantConfig { name: "twin".into(), ..TenantConfig::clone(&config.tenants[0]) };
+            config.tenants.push(Arc::new(twin));
+            let rules = config.agents["acme"].clone();
+            config.agents.insert("twin".into(), rules);
+        });
+        assert_eq!(house.ask(&house.sign(&house.claims("b")), &[]).await.error(), "invalid_grant");
+        house.world.configure(|config| drop(config.tenants.pop()));
+        assert_eq!(house.ask(&house.sign(&house.claims("c")), &[]).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_about_a_member_of_another_organisation_is_refused() {
+    let house = Enterprise::of(World::new().await).await;
+    let of_many = ProviderConfig {
+        profile: Profile::named("google").unwrap(),
+        directory: Some("corp.example".into()),
+        ..provider(&house.idp.origin)
+    };
+    house.world.configure(|config| {
+        let acme = TenantConfig::clone(&config.tenants[0]);
+        config.tenants = vec![Arc::new(TenantConfig { providers: vec![Arc::new(of_many)], ..acme })];
+    });
+    for (at, organisation, good) in
+        [("a", json!("corp.example"), true), ("b", json!("evil.example"), false), ("c", Value::Null, false)]
+    {
+        let claims = with(&house.claims(at), &json!({"hd": organisation}));
+        let answer = house.ask(&house.sign(&claims), &[]).await;
+        assert_eq!(answer.status == StatusCode::OK, good, "{organisation}: {}", answer.text());
     }
 }

@@ -120,8 +120,13 @@ async fn what_the_grant_stood_on_is_looked_at_again() {
         "narrowed once, not for good"
     );
 
-    // The operator takes a scope, then the client, then the endpoint away.
+    // The operator takes a scope of the client, then one of all, then the client, then the endpoint away.
     let (_, token) = world.tokens().await;
+    world.configure(|config| config.clients.get_mut("cli").unwrap().scopes = Some(vec!["mcp:call".into()]));
+    let answer = world.refresh(&token).await;
+    assert_eq!(answer.json()["scope"], "mcp:call");
+    let (_, token) = answer.tokens();
+    world.configure(|config| config.clients.get_mut("cli").unwrap().scopes = None);
     world.configure(|config| config.resources[0].scopes = vec!["mcp:read".into()]);
     let answer = world.refresh(&token).await;
     assert_eq!(answer.json()["scope"], "mcp:read");

@@ -1,6 +1,7 @@
 //! What the authorization server says: of itself, and of tokens.
 
 use super::*;
+use authn::revocations::{Kind, Revocation, revoke};
 
 fn secret<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [("client_id", "shop"), ("client_secret", "s3cret+/: x")].iter().chain(more).copied().collect()
@@ -83,6 +84,9 @@ async fn introspection_answers_only_those_whom_a_token_concerns() {
         let signature = parts.pop().unwrap();
         let bent = format!("{}.{}", parts.join("."), signature.chars().rev().collect::<String>());
         assert_eq!(ask(shop.clone(), &bent).await.json(), inactive);
+        let more = with(&claims(&access), &json!({"scope": "mcp:call mcp:read more"})).to_string();
+        let more = [parts[0], &URL_SAFE_NO_PAD.encode(more), signature].join(".");
+        assert_eq!(ask(shop.clone(), &more).await.json(), inactive);
         let payload = claims(&access).to_string();
         let other_type = world.issuer.keys.sign("JWT", payload.as_bytes()).unwrap().token;
         assert_eq!(ask(shop.clone(), &other_type).await.json(), inactive);
@@ -93,6 +97,13 @@ async fn introspection_answers_only_those_whom_a_token_concerns() {
         assert_eq!(ask(shop.clone(), &access).await.json(), inactive, "its grant is revoked");
         let (access, _) = world.tokens().await;
         assert_eq!(ask(shop.clone(), &access).await.json()["active"], true);
+        let id = claims(&access)["jti"].as_str().unwrap().to_owned();
+        for (of, active) in [("https://other.test", true), (HERE, false)] {
+            let row = Revocation::new(Kind::Token, &id, "operator").of_issuer(of);
+            revoke(&world.test.db, &row, world.clock.now()).await.unwrap();
+            assert_eq!(ask(shop.clone(), &access).await.json()["active"], active, "{of}");
+        }
+        let (access, _) = world.tokens().await;
         world.pass(300);
         assert_eq!(ask(shop, &access).await.json(), inactive);
     }

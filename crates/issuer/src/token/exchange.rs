@@ -48,7 +48,7 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, actor: &Actor) -> Result
     if let Some(token) = form.get("actor_token") {
         let actor_token = read(issuer, actor, Some(token), "actor_token").await?;
         let named = &actor_token.verified.principal;
-        // SECURITY: who acts is who asks (test: `an_agent_does_not_act_by_the_token_of_another`).
+        // SECURITY: who acts is who asks (test: `an_actor_token_narrows_and_is_the_agents_own`).
         if *named.user != *agent.id || !named.actors.is_empty() {
             return Err(refuse("`actor_token` is not a token of the agent that asks"));
         }

@@ -12,7 +12,7 @@ use super::narrow::scopes_of;
 use super::reply::Issued;
 use crate::agent::{Assertion, Expected};
 use crate::person::{Arrival, Person, PersonError};
-use crate::sign_in::ProviderConfig;
+use crate::sign_in::{ProviderConfig, is_of_directory};
 use crate::{Form, Issuer, OauthError, replay};
 use authn::jose::Jws;
 use model::Timestamp;
@@ -32,7 +32,7 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
         Caller::Client(_) => None,
     };
     // SECURITY: keys are those of a provider that the tenant trusts for this, by its exact issuer
-    // (test: `an_assertion_of_another_provider_is_refused`).
+    // (test: `an_assertion_that_is_not_all_it_must_be_is_refused`).
     let desk = issuer.desk();
     let (tenant, name) = trusted(issuer, &from, tenant)
         .ok_or_else(|| refuse("`iss` is not one provider whose assertions a tenant takes"))?;
@@ -53,6 +53,9 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
     let audiences = [own.as_str()];
     let expected = Expected { typ: Some(TYP), issuer: &from, audiences: &audiences, now: issuer.now() };
     let assertion = Assertion::verify(jws, key, &expected).map_err(refuse)?;
+    // SECURITY: as at a sign-in (test: `an_assertion_about_a_member_of_another_organisation_is_refused`).
+    is_of_directory(&assertion.claims, &provider.config)
+        .map_err(|error| refuse(format!("the assertion is refused: {error}")))?;
     let (subject, resource) = check(issuer, form, caller, &assertion)?;
     // SECURITY: the last check, and the one that decides between many at once (test: `an_id_jag_is_taken_once`).
     if !replay::is_first(issuer, &from, &assertion.id, assertion.expires_at).await? {
@@ -113,7 +116,8 @@ fn check(
     caller: &Caller,
     assertion: &Assertion,
 ) -> Result<(String, crate::ResourceConfig), OauthError> {
-    // SECURITY: an assertion for another client is nobody else's (test: `an_id_jag_of_another_client_is_refused`).
+    // SECURITY: an assertion for another client is nobody else's
+    // (test: `an_assertion_that_is_not_all_it_must_be_is_refused`).
     if assertion.text("client_id") != Some(caller.id()) {
         return Err(refuse("`client_id` is not the client that asks"));
     }
@@ -125,7 +129,7 @@ fn check(
     }
     let subject = assertion.text("sub").ok_or_else(|| refuse("`sub` is missing"))?.to_owned();
     // SECURITY: `aud` and `resource` are a pair: both are ours, and the resource is the one that is asked for
-    // (test: `an_id_jag_for_another_resource_is_refused`).
+    // (test: `an_assertion_that_is_not_all_it_must_be_is_refused`).
     let named = assertion.text("resource").ok_or_else(|| refuse("`resource` is missing, or is not one"))?;
     if form.get("resource").is_some_and(|asked| asked != named) {
         return Err(refuse("`resource` is not the one that is asked for"));

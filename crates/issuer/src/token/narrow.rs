@@ -27,7 +27,7 @@ pub(crate) fn unknown_resource() -> OauthError {
 ///
 /// # Errors
 /// `invalid_scope` for one that cannot be had. SECURITY: refused rather than left out, so that a client knows
-/// (test: `scopes_are_never_wider_than_either`).
+/// (test: `an_exchange_makes_the_agent_the_actor_and_no_more`).
 pub(crate) fn scopes_of(
     form: &Form,
     resource: &ResourceConfig,

@@ -1,6 +1,7 @@
 //! Agents at the doors: certificates, tokens bound to them, and the servers an agent is registered for.
 
 use super::bed::SHARED;
+use authn::revocations::{Kind, Revocation, revoke};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{Request, header};
@@ -367,6 +368,20 @@ async fn an_api_key_is_taken_at_an_endpoint_until_it_is_revoked() {
     for form in [key.as_bytes(), encoded.as_bytes()] {
         assert!(!data.windows(form.len()).any(|window| window == form));
     }
+}
+
+#[tokio::test]
+async fn a_revoked_api_key_is_refused() {
+    let bed = Bed::new().await;
+    let agent = bed.agent(None).await;
+    let new = NewCredential::ApiKey { scopes: None };
+    let key = bed.credentials().add(&agent.id, &new, None, None, false).await.unwrap().secret.unwrap();
+    assert_eq!(bed.ask(None, &key, "tools/list", json!({})).await.0, 200);
+    // Its agent is revoked, whatever the registry says of it.
+    let row = Revocation::new(Kind::Agent, &agent.id, "operator");
+    revoke(&bed.db, &row, clock().now()).await.unwrap();
+    let refused = || async { (bed.ask(None, &key, "tools/list", json!({})).await.0 == 401).then_some(()) };
+    testkit::eventually("the revocation to be known", refused).await;
 }
 
 const AGENTS: &str = r#"

@@ -107,11 +107,17 @@ async fn consent_is_asked_again_once_it_has_expired_and_when_more_is_wanted() {
 
 #[tokio::test]
 async fn a_program_on_this_machine_is_always_asked_about() {
-    let house = house().await;
+    let native = json!({"name": "An app", "redirect_uris": ["com.example.app:/cb"], "trusted": true});
+    let house =
+        house_with(|setup, _| setup.set(&["authorization_server", "clients", "native"], native)).await;
     let browser = house.browser();
     house.token(&browser).await;
-    // Although the operator trusts it, and although it was allowed before.
+    // Although the operator trusts it, and although it was allowed before; an app on it likewise.
     for _ in 0..2 {
+        let page = goes_on(&house, &browser, "native", "com.example.app:/cb").await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        assert!(house.allow(&browser, &page).await.starts_with("com.example.app:/cb?"));
+
         let page = goes_on(&house, &browser, "cli", "http://127.0.0.1:4567/cb").await;
         assert_eq!(page.status, 200, "{}", page.text());
         assert!(page.text().contains("program on this computer"));

@@ -194,6 +194,14 @@ async fn a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of() {
             VALUES ('acme', '{}', 'alice', 'usr_alice', 'legacy', 0)",
             legacy.login.issuer()
         ),
+        "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
+            VALUES ('usr_bob', 'acme', 'disabled', 'Bob', '[]', '[]', 0)"
+            .to_owned(),
+        format!(
+            "INSERT INTO user_identities (tenant, issuer, subject, user_id, provider, created_at)
+            VALUES ('acme', '{}', 'bob', 'usr_bob', 'legacy', 0)",
+            legacy.login.issuer()
+        ),
     ] {
         let text = storage::sqlx::AssertSqlSafe(text);
         storage::on!(db, pool => storage::sqlx::query(text).execute(pool).await.map(drop)).unwrap();
@@ -206,7 +214,7 @@ async fn a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of() {
         servers: None,
         scopes: vec!["mcp".into()],
         may_act_for: MayActFor::Tenant,
-        delegation: Delegation::default(),
+        delegation: Delegation { depth: 2, scopes: None },
         expires_at: None,
     };
     let new = NewAgent { tenant: "acme".into(), owner: "usr_alice".into(), change };
@@ -247,11 +255,18 @@ async fn a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of() {
     let claims: Value = serde_json::from_slice(&payload).unwrap();
     assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&json!("usr_alice"), &json!(agent.id)));
     assert_eq!((&claims["roles"], &claims["aud"]), (&json!(["dev"]), &json!(legacy.gateway.resource(UP))));
-    // Somebody whom this issuer knows and we do not; and nobody at all.
-    let mut stranger = legacy.meaning();
-    stranger["sub"] = json!("mallory");
-    legacy.login.knows("leg_mallory", stranger);
-    for token in ["leg_mallory", "leg_nobody"] {
+    // Somebody whom this issuer knows and we do not, or whom we have disabled; one for whom somebody acts already; and
+    // nobody at all.
+    for (token, name, value) in [
+        ("leg_mallory", "sub", json!("mallory")),
+        ("leg_bob", "sub", json!("bob")),
+        ("leg_acting", "act", json!({"sub": "old-bot"})),
+    ] {
+        let mut other = legacy.meaning();
+        other[name] = value;
+        legacy.login.knows(token, other);
+    }
+    for token in ["leg_mallory", "leg_bob", "leg_acting", "leg_nobody"] {
         let refused = exchange(token).await;
         assert_eq!(refused.status, 400, "{token}: {}", refused.text());
     }

@@ -82,11 +82,16 @@ impl House {
 
     /// A person presses the provider's button on a sign-in page: where the provider sends the browser back to.
     pub(super) async fn leave(&self, browser: &Browser, page: &Reply) -> String {
+        path_of(&self.idp.visit(&self.depart(browser, page).await).await)
+    }
+
+    /// A person presses the provider's button on a sign-in page: where the browser is sent.
+    async fn depart(&self, browser: &Browser, page: &Reply) -> String {
         let fields = ["form", "next", "tenant", "provider"].map(|name| (name, page.field(name)));
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let left = browser.post("/sign-in/go", &fields).await;
         assert_eq!(left.status, 303, "{}", left.text());
-        path_of(&self.idp.visit(&left.location()).await)
+        left.location()
     }
 
     /// A person signs in for a client's request: where they land.
@@ -230,6 +235,42 @@ async fn who_is_signed_in_is_not_asked_again_for_the_same() {
 }
 
 #[tokio::test]
+async fn the_provider_is_told_what_the_client_wants_and_what_the_code_is_bound_to() {
+    let house = house().await;
+    let asked = async |more: &str| {
+        let browser = house.browser();
+        let at = house.begin(&browser, "app", APP, more).await;
+        let page = browser.get(&at).await;
+        house.depart(&browser, &page).await
+    };
+    let plain = asked("").await;
+    assert_eq!(parameter(&plain, "code_challenge_method").as_deref(), Some("S256"), "{plain}");
+    assert_eq!(parameter(&plain, "code_challenge").unwrap().len(), 43);
+    assert_eq!((parameter(&plain, "prompt"), parameter(&plain, "max_age")), (None, None));
+    let again = asked("&prompt=login").await;
+    let said = ["prompt", "max_age"].map(|name| parameter(&again, name));
+    assert_eq!(said, [Some("login".to_owned()), Some("0".to_owned())]);
+}
+
+#[tokio::test]
+async fn nobody_passes_by_what_a_client_asked_of_the_person() {
+    let house = house().await;
+    let browser = house.browser();
+    house.token(&browser).await;
+    house.time.advance(Duration::from_secs(5));
+    // Straight to the consent page, although the person was to sign in anew.
+    let at = house.begin(&browser, "app", APP, "&prompt=login").await;
+    let consent = at.replace("/sign-in?", "/consent?");
+    assert_eq!(browser.get(&consent).await.location(), at);
+    // A page would be needed, and may not be shown.
+    let elsewhere = "https://elsewhere.example/cb";
+    let at = house.begin(&browser, "app", elsewhere, "&prompt=none").await;
+    let location = browser.get(&browser.get(&at).await.location()).await.location();
+    assert!(location.starts_with(elsewhere), "{location}");
+    assert_eq!(parameter(&location, "error").as_deref(), Some("consent_required"));
+}
+
+#[tokio::test]
 async fn a_session_idles_out() {
     let house = house().await;
     let browser = house.browser();
@@ -307,6 +348,17 @@ async fn id_tokens_that_are_not_the_answer_to_our_request_sign_nobody_in() {
     house.token(&house.browser()).await;
     house.idp.vouches("_claim_names", json!({"groups": "src"}));
     house.fails("PTN-2024").await;
+}
+
+#[tokio::test]
+async fn id_tokens_of_an_algorithm_that_was_not_agreed_sign_nobody_in() {
+    let house = house_with(|setup, idp| {
+        let mut provider = provider(idp);
+        provider["algorithms"] = json!(["RS256"]);
+        setup.set(&["authorization_server", "tenants", "acme", "providers"], json!([provider]))
+    })
+    .await;
+    house.fails("PTN-2025").await;
 }
 
 #[tokio::test]
