@@ -63,7 +63,7 @@ async function call(token, message) {
   const mcp = new Client({ name: 'accounts', version: '1' });
   const transport = new StreamableHTTPClientTransport(new URL(resource), { requestInit: { headers: { authorization: `Bearer ${token}` } } });
   await mcp.connect(transport);
-  const { content } = await mcp.callTool({ name: 'echo', arguments: { message } });
+  const { content } = await mcp.callTool({ name: 'echo', arguments: { message } }, undefined, { timeout: 10_000 });
   await mcp.close();
   return content[0].text;
 }
@@ -172,13 +172,13 @@ async function story() {
   };
   for (const [kind, rows] of Object.entries(kinds)) check(`${kind} are listed`, rows.length > 0, rows);
   await operator('agents', 'disable', agent.id);
-  check('an agent that was stopped is out', await until('its refusal', () => refused(acting), 3000));
+  check('an agent that was stopped is out', await until('its refusal', () => refused(acting)));
   check('and gets no other token', (await exchange()).error !== undefined);
   check('but she is in', (await call(second, 'still')).includes('still'));
   await operator.json('credentials', 'revoke', agent.id, credential.id);
   await operator.json('people', 'change', made.user, '--role', 'guest');
   await operator('grants', 'revoke', kinds.grants[0].id);
-  check('a grant that was revoked is out', await until('its refusal', () => refused(second), 3000));
+  check('a grant that was revoked is out', await until('its refusal', () => refused(second)));
   await operator('people', 'disable', made.user);
   await page.goto(`${url}/connections`);
   check('a person who was stopped has no session', await page.getByLabel('Account').count() === 1, await page.content());

@@ -86,7 +86,8 @@ impl Sessions {
     /// # Errors
     /// [`EndedError`] when the ending could not be made durable; it has ended here all the same.
     pub(crate) fn end(&self, live: &Live, now: Timestamp) -> Result<(), EndedError> {
-        self.close(live, now);
+        self.forget(live, now);
+        live.close();
         self.write_end(live)
     }
 
@@ -103,7 +104,10 @@ impl Sessions {
         };
         let over = |live: Arc<Live>| live.is_over(&revoked, now).map(|callers| (live, callers));
         let ended: Vec<_> = met.into_iter().filter_map(over).collect();
-        ended.iter().for_each(|(live, _)| self.close(live, now));
+        for (live, _) in &ended {
+            self.forget(live, now);
+            live.close_to_new();
+        }
         ended
     }
 
@@ -115,12 +119,11 @@ impl Sessions {
         self.ended.write(live.key(), live.facts().expires)
     }
 
-    fn close(&self, live: &Live, now: Timestamp) {
+    fn forget(&self, live: &Live, now: Timestamp) {
         // SECURITY: known as ended before it is gone from the table, or its id, which holds all that is needed, would open
         // it again: `nothing_opens_a_session_again_that_has_just_ended`.
         self.ended.add(live.key(), live.facts().expires, now);
         self.table.lock().unwrap_or_else(PoisonError::into_inner).remove(live.id());
-        live.close();
     }
 
     /// How many sessions have mutable state here.

@@ -231,15 +231,20 @@ impl Live {
 
     /// Ends everything under way.
     pub(super) fn close(&self) {
+        self.close_to_new();
+        self.replays.close();
+        for (_, task) in self.state().calls.drain() {
+            task.abort();
+        }
+    }
+
+    /// Ends everything but the calls under way. Whoever's caller was revoked notices by itself, and tells its client.
+    pub(super) fn close_to_new(&self) {
         let mut state = self.state();
         state.closed = true;
         self.stream.end();
-        self.replays.close();
         state.inbox = None;
         state.questions.clear();
-        for (_, task) in state.calls.drain() {
-            task.abort();
-        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -42,7 +42,7 @@ fn nothing_opens_a_session_again_that_has_just_ended() {
     let sessions = sessions(folder.path());
     let live = sessions.open(facts(&who, 1), &SeededDice::new(1), Timestamp(0)).unwrap();
     // It is not yet written down.
-    sessions.close(&live, Timestamp(10));
+    sessions.forget(&live, Timestamp(10));
     assert!(sessions.find(live.id(), &who, &Endpoint::Shared, Timestamp(10)).is_err());
 }
 

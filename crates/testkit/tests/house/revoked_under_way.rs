@@ -45,15 +45,16 @@ async fn a_call_under_way_ends_with_what_it_stands_on() {
 }
 
 #[tokio::test]
-async fn a_call_of_a_session_ends_with_it_and_the_record_says_why() {
+async fn a_call_of_a_session_ends_with_it_and_its_client_and_the_record_hear_why() {
     let fleet = alone().await;
     let gateway = &fleet.gateways[0];
     fleet.up.acts("write", Act::Hang);
     let caller = gateway.caller(&fleet.idp, "alice", UP).open().await;
-    let (_, ()) = tokio::join!(caller.call("write", json!({"text": "w"})), async {
+    let (reply, ()) = tokio::join!(caller.call("write", json!({"text": "w"})), async {
         fleet.up.call_of("write").await;
         fleet.revoke(of(Kind::User, "alice")).await;
     });
+    assert_eq!((reply.status, code(&reply).as_str()), (401, "PTN-2100"), "{}", reply.text());
     fleet.up.abandoned(1).await;
     let outcome = outcome(gateway, "write").await;
     assert_eq!(
