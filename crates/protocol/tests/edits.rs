@@ -124,6 +124,18 @@ fn touched(step: &Step) -> &str {
     &path[0]
 }
 
+#[test]
+fn nothing_is_left_of_what_was_made_for_a_member_that_is_removed_again() {
+    for (before, after) in [("{}", "{}"), (r#"{"a":7}"#, "{}")] {
+        let mut edit = Edit::new();
+        edit.remove(&["a"]).set(&["a", "b"], raw("1")).remove(&["a", "b"]);
+        assert_eq!(edit.apply(&raw(before).members().unwrap()).as_json(), after);
+    }
+    let mut edit = Edit::new();
+    edit.set(&["a"], raw("7")).set(&["a", "b"], raw("1")).remove(&["a", "b"]);
+    assert_eq!(edit.apply(&raw("{}").members().unwrap()).as_json(), r#"{"a":7}"#);
+}
+
 proptest! {
     #[test]
     fn a_request_keeps_its_params_byte_for_byte(params in params(), space in space()) {

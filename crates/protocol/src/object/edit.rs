@@ -11,11 +11,18 @@ pub struct Edit<'a> {
     changes: Vec<(&'a str, Change<'a>)>,
 }
 
+/// What becomes of one member: what stands there first, and the changes within that.
 #[derive(Clone, Debug)]
-enum Change<'a> {
+struct Change<'a> {
+    base: Base,
+    within: Edit<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    AsItCame,
     Set(Raw),
-    Remove,
-    Within(Edit<'a>),
+    Removed,
 }
 
 impl<'a> Edit<'a> {
@@ -25,14 +32,15 @@ impl<'a> Edit<'a> {
     }
 
     /// Sets the member at `path`. An object missing on the way is made; anything else on the way is replaced
-    /// by one. A later change of the same path wins.
+    /// by one. A later change of the same path wins; what a later one removes was never set, and nothing was made
+    /// or replaced on its way.
     pub fn set(&mut self, path: &[&'a str], value: Raw) -> &mut Self {
-        self.change(path, Change::Set(value))
+        self.change(path, Base::Set(value))
     }
 
     /// Removes the member at `path`, if it is there.
     pub fn remove(&mut self, path: &[&'a str]) -> &mut Self {
-        self.change(path, Change::Remove)
+        self.change(path, Base::Removed)
     }
 
     /// The object with all changes made; the same bytes if none applies.
@@ -50,7 +58,8 @@ impl<'a> Edit<'a> {
                 *done = true;
                 change
             });
-            if matches!(change, Some(Change::Remove)) {
+            let new = change.map(|change| change.value(Some(&to.slice(entry))));
+            if matches!(new, Some(None)) {
                 // With the separator before it; the first member kept loses its own.
                 if index == 0 {
                     out.extend_from_slice(text.get(..start).unwrap_or_default());
@@ -60,11 +69,11 @@ impl<'a> Edit<'a> {
             }
             let from = if kept == 0 && index > 0 { start } else { copied };
             kept += 1;
-            match change {
+            match new.flatten() {
                 None => out.extend_from_slice(text.get(from..entry.value.end).unwrap_or_default()),
-                Some(change) => {
+                Some(new) => {
                     out.extend_from_slice(text.get(from..entry.value.start).unwrap_or_default());
-                    out.extend_from_slice(change.value(Some(&to.slice(entry))).as_bytes());
+                    out.extend_from_slice(new.as_bytes());
                 }
             }
             copied = entry.value.end;
@@ -73,50 +82,35 @@ impl<'a> Edit<'a> {
             out.push(b'{');
             copied = 1;
         }
-        for ((key, change), _) in
-            self.changes.iter().zip(done).filter(|(change, done)| !done && change.1.adds())
-        {
+        for ((key, change), _) in self.changes.iter().zip(done).filter(|(_, done)| !done) {
+            let Some(new) = change.value(None) else { continue };
             if kept > 0 {
                 out.push(b',');
             }
             kept += 1;
             write_string(key, &mut out);
             out.push(b':');
-            out.extend_from_slice(change.value(None).as_bytes());
+            out.extend_from_slice(new.as_bytes());
         }
         out.extend_from_slice(text.get(copied..).unwrap_or_default());
         Raw::checked(Bytes::from(out))
     }
 
-    fn change(&mut self, path: &[&'a str], change: Change<'a>) -> &mut Self {
+    fn change(&mut self, path: &[&'a str], base: Base) -> &mut Self {
         let Some((first, rest)) = path.split_first() else { return self };
         let position = self.changes.iter().position(|(key, _)| *key == *first);
         if rest.is_empty() {
             if let Some(position) = position {
                 self.changes.remove(position);
             }
-            self.changes.push((first, change));
-            return self;
+            self.changes.push((first, Change { base, within: Self::new() }));
+        } else if let Some((_, earlier)) = position.and_then(|position| self.changes.get_mut(position)) {
+            earlier.within.change(rest, base);
+        } else {
+            let mut within = Self::new();
+            within.change(rest, base);
+            self.changes.push((first, Change { base: Base::AsItCame, within }));
         }
-        if let Some((_, Change::Within(edit))) = position.and_then(|position| self.changes.get_mut(position))
-        {
-            edit.change(rest, change);
-            return self;
-        }
-        let mut edit = Self::new();
-        edit.change(rest, change);
-        if let Some(position) = position {
-            // Something was set or removed here before: the deeper change applies on top of that.
-            let (key, earlier) = self.changes.remove(position);
-            let change = match earlier {
-                Change::Set(value) => Change::Set(Change::Within(edit).value(Some(&value))),
-                Change::Remove if edit.adds() => Change::Set(Change::Within(edit).value(None)),
-                earlier @ (Change::Remove | Change::Within(_)) => earlier,
-            };
-            self.changes.push((key, change));
-            return self;
-        }
-        self.changes.push((first, Change::Within(edit)));
         self
     }
 
@@ -128,23 +122,23 @@ impl<'a> Edit<'a> {
 impl Change<'_> {
     /// Whether it makes a member where there is none.
     fn adds(&self) -> bool {
-        match self {
-            Self::Set(_) => true,
-            Self::Remove => false,
-            Self::Within(edit) => edit.adds(),
-        }
+        matches!(self.base, Base::Set(_)) || self.within.adds()
     }
 
-    /// The new value of a member that had `old`.
-    fn value(&self, old: Option<&Raw>) -> Raw {
-        match (self, old) {
-            (Self::Set(value), _) => value.clone(),
-            (Self::Within(edit), old) => match old.and_then(Members::of) {
-                Some(members) => edit.apply(&members),
-                None if edit.adds() => edit.apply(&Members::empty()),
-                None => old.cloned().unwrap_or_else(Raw::empty_object),
-            },
-            (Self::Remove, old) => old.cloned().unwrap_or_else(Raw::empty_object),
+    /// The new value of a member that had `old`; none if there is no such member then.
+    fn value(&self, old: Option<&Raw>) -> Option<Raw> {
+        let base = match &self.base {
+            Base::AsItCame => old,
+            Base::Set(value) => Some(value),
+            Base::Removed => None,
+        };
+        if self.within.changes.is_empty() {
+            return base.cloned();
+        }
+        match base.and_then(Members::of) {
+            Some(members) => Some(self.within.apply(&members)),
+            None if self.within.adds() => Some(self.within.apply(&Members::empty())),
+            None => base.cloned(),
         }
     }
 }
