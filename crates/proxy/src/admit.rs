@@ -128,6 +128,10 @@ pub(crate) fn admit(house: &House, authenticated: Authenticated) -> Result<Admit
         }
         Message::Response(response) => match era::session(house, &trail, &headers) {
             Ok(Some(session)) => {
+                // A server goes on with what it was told: an answer may have an effect like any call.
+                if let Some((code, reason)) = house.unsure() {
+                    return Err(Stop::fault(trail, ErrorKind::Unavailable, code, reason));
+                }
                 session.used_by(&caller.verified);
                 Ok(Admitted::Answer(Answer { trail, session, response }))
             }

@@ -6,7 +6,6 @@ use crate::house::House;
 use crate::resolve::{Named, Target};
 use crate::stop::{Denied, Refusal, Stop, Why};
 use crate::trail::{Stage, Trail};
-use authn::revocations::Freshness;
 use model::{Code, ErrorKind};
 use policy::{ActionName, Decision, DenyReason, Environment};
 use protocol::Raw;
@@ -78,11 +77,7 @@ fn unfit(house: &House, target: &Target) -> Option<(Code, &'static str)> {
     if house.authn.contains(target.server.as_str(), Some(tenant)) {
         return Some((Code::SERVER_CONTAINED, "the server is contained"));
     }
-    // SECURITY: `a_replica_without_its_database_refuses_writes_and_then_everything`.
-    if !target.plain_read && house.authn.freshness() != Freshness::Fresh {
-        return Some((Code::REVOCATIONS_STALE, "no plain read, and it is not known what was revoked lately"));
-    }
-    None
+    if target.plain_read { None } else { house.unsure() }
 }
 
 /// The facts of the moment, as policy reads them.

@@ -5,10 +5,20 @@ use crate::house::House;
 use crate::parked;
 use crate::upstream::Owner;
 use authn::Verified;
+use authn::revocations::Freshness;
+use model::Code;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl House {
+    /// Why nothing but a plain read is let through now, if that is so: it is not known what was revoked lately.
+    // SECURITY: `a_replica_without_its_database_refuses_writes_and_then_everything`,
+    // `an_older_clients_answer_to_a_server_waits_until_it_is_known_what_was_revoked`.
+    pub(crate) fn unsure(&self) -> Option<(Code, &'static str)> {
+        let reason = "no plain read, and it is not known what was revoked lately";
+        (self.authn.freshness() != Freshness::Fresh).then_some((Code::REVOCATIONS_STALE, reason))
+    }
+
     /// Ends what is no longer good whenever something is revoked, for ever. Run it in a task of its own.
     pub async fn keep_revoked(self: Arc<Self>) {
         let mut changes = self.authn.changes();

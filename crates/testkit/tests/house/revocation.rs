@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{Db, Place, on, sqlx};
 use testdb::TestDb;
-use testkit::{Caller, FakeIdp, FakeUpstream, Setup, TestGateway, Token, clock, eventually};
+use testkit::{Act, Caller, FakeIdp, FakeUpstream, Setup, TestGateway, Token, clock, eventually};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Gateways that share a database and their keys.
@@ -231,6 +231,51 @@ async fn a_replica_without_its_database_refuses_writes_and_then_everything() {
         };
         eventually("both on record", events).await;
     }
+}
+
+#[tokio::test]
+async fn an_older_clients_answer_to_a_server_waits_until_it_is_known_what_was_revoked() {
+    let test = TestDb::sqlite().await;
+    let time = Arc::new(FixedClock::at(clock().now()));
+    let idp = FakeIdp::start(Arc::<FixedClock>::clone(&time)).await;
+    let question = json!({"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}});
+    let up = FakeUpstream::start().await.with("ask", Act::Ask("elicitation/create".to_owned(), question));
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage_of(&test, folder.path(), None);
+    let setup = Setup::trusting(&idp).server("up", &up).set(&["storage"], storage);
+    let gateway = setup.clock(Arc::<FixedClock>::clone(&time)).start().await;
+    let caller = gateway.caller(&idp, "alice", UP).capable_of(json!({"elicitation": {}})).open().await;
+    let call = caller.request("tools/call", json!({"name": "ask", "arguments": {}}));
+    let mut stream = caller.stream(call).await;
+    let asked = stream.next().await.unwrap();
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+
+    rename(&test.db, "ALTER TABLE revocations RENAME TO elsewhere").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    time.advance(Duration::from_secs(2));
+    let result = json!({"action": "accept", "content": {"said": "yes"}});
+    let answer = caller.post(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
+    let ready = async |state: &str| {
+        eventually(&format!("revocations to be {state}"), || async {
+            let ready = gateway.admin("/readyz").await.text().replace(": ", ":");
+            ready.contains(&format!("\"state\":\"{state}\"")).then_some(())
+        })
+        .await;
+    };
+    ready("stale").await;
+    let reply = caller.send(answer.clone()).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "PTN-2101"), "{}", reply.text());
+    assert_eq!(reply.headers["retry-after"], "1");
+    let said = || up.seen().iter().any(|seen| String::from_utf8_lossy(&seen.body).contains("\"said\""));
+    assert!(!said(), "the server heard an answer");
+
+    // The question still waits, and its answer is taken once that is known.
+    rename(&test.db, "ALTER TABLE elsewhere RENAME TO revocations").await;
+    ready("fresh").await;
+    assert_eq!(caller.send(answer).await.status, 202);
+    let done = stream.next().await.unwrap();
+    assert!(done["result"]["content"][0]["text"].as_str().unwrap().contains("yes"), "{done}");
+    assert!(said());
 }
 
 async fn rename(db: &Db, text: &'static str) {
