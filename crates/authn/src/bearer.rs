@@ -8,7 +8,8 @@ use http::{HeaderMap, Uri};
 /// not remembered as good has to pass [`well_formed`] before it is read.
 ///
 /// # Errors
-/// Any other shape than one bearer header (RFC 6750 §2.1) within its bound, and a token in the query string.
+/// Any other shape than one bearer header (RFC 6750 §2.1) within its bound, and a token in the query string;
+/// [`AuthnError::Missing`] for another scheme.
 pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a [u8]>, AuthnError> {
     if uri.query().is_some_and(|query| query.split(['&', ';']).any(names_a_token)) {
         return Err(AuthnError::InQuery);
@@ -18,11 +19,16 @@ pub(crate) fn token<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a 
     if values.next().is_some() {
         return Err(AuthnError::Repeated);
     }
-    let (scheme, rest) = value.as_bytes().split_at_checked(SCHEME.len()).ok_or(AuthnError::NotBearer)?;
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
+    let mut parts = value.as_bytes().splitn(2, |byte| *byte == b' ');
+    let scheme = parts.next().unwrap_or_default();
+    if scheme.is_empty() {
         return Err(AuthnError::NotBearer);
     }
-    let token = rest.trim_ascii_start();
+    // Of another scheme we know nothing: the caller is told how to authenticate here (RFC 6750 §3.1), and is never anonymous.
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return Err(AuthnError::Missing);
+    }
+    let token = parts.next().ok_or(AuthnError::NotBearer)?.trim_ascii_start();
     if token.len() > TOKEN_BYTES {
         return Err(AuthnError::TooLong);
     }
@@ -66,7 +72,7 @@ fn is_token68(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
-const SCHEME: &[u8] = b"Bearer ";
+const SCHEME: &[u8] = b"Bearer";
 /// The longest token, in bytes. Real ones, with hundreds of groups, stay below 8 KiB.
 pub(crate) const TOKEN_BYTES: usize = 16 << 10;
 
@@ -89,10 +95,16 @@ mod tests {
         assert_eq!(check(&["Bearer a.b.c"], "/mcp?x=1"), Ok(Some("a.b.c".into())));
         assert_eq!(check(&["bEARER   a.b.c"], "/mcp"), Ok(Some("a.b.c".into())));
         assert_eq!(check(&["Bearer a", "Bearer a"], "/mcp"), Err(AuthnError::Repeated));
-        for bad in ["Basic a", "Bearer", "Bearer ", "Bearera", "Bearer a b", "Bearer a,b", "", "Bearer \"a\""]
-        {
+        for bad in ["Bearer", "bearer", "Bearer ", "Bearer a b", "Bearer a,b", "", " ", "Bearer \"a\""] {
             assert_eq!(check(&[bad], "/mcp"), Err(AuthnError::NotBearer), "{bad}");
         }
+        // Another scheme brings no token, as a request without the header.
+        for foreign in
+            ["Basic YTpi", "Basic", "Negotiate", "DPoP a.b.c", "Bearera", "Bearera a.b.c", "Bear a"]
+        {
+            assert_eq!(check(&[foreign], "/mcp"), Err(AuthnError::Missing), "{foreign}");
+        }
+        assert_eq!(check(&["Basic YTpi", "Bearer a"], "/mcp"), Err(AuthnError::Repeated));
         assert_eq!(
             check(&[&format!("Bearer {}", "a".repeat(TOKEN_BYTES + 1))], "/mcp"),
             Err(AuthnError::TooLong)

@@ -23,7 +23,7 @@ impl From<AuthnError> for Rejection {
 /// A request that is not authenticated. The texts are fixed: nothing of the token is ever in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthnError {
-    /// No `Authorization` header.
+    /// No `Authorization` header, or one of another scheme than `Bearer`.
     #[error("no token")]
     Missing,
     /// A token in the query string (RFC 6750 §2.3, forbidden by OAuth 2.1 §5.1.1).
@@ -32,7 +32,7 @@ pub enum AuthnError {
     /// More than one `Authorization` header.
     #[error("more than one authorization header")]
     Repeated,
-    /// The scheme is not `Bearer`, or what follows is no token.
+    /// What follows `Bearer` is no token, or there is no scheme at all.
     #[error("the authorization header is not a bearer token")]
     NotBearer,
     /// Longer than a token may be.

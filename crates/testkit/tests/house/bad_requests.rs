@@ -339,3 +339,27 @@ async fn the_path_decides_the_endpoint_and_nothing_else_does() {
     let reply: Value = caller.ask("tools/list", json!({})).await.result();
     assert!(reply["tools"].is_array(), "{UP}");
 }
+
+#[tokio::test]
+async fn another_scheme_than_bearer_brings_no_token_and_is_told_where_to_get_one() {
+    let bed = bed().await;
+    let caller = bed.caller("alice");
+    for (header, status, error) in [
+        ("Basic YWxpY2U6c2VjcmV0", 401, None),
+        ("Negotiate YTpi", 401, None),
+        ("Bearer a b", 400, Some("invalid_request")),
+        ("Bearer", 400, Some("invalid_request")),
+    ] {
+        let mut request = caller.request("tools/list", json!({}));
+        request.headers_mut().insert(http::header::AUTHORIZATION, header.parse().unwrap());
+        let reply = caller.send(request).await;
+        assert_eq!((reply.status, code(&reply).as_str()), (status, "PTN-2001"), "{header}: {}", reply.text());
+        let challenge = reply.headers["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Bearer ") && challenge.contains("resource_metadata="), "{challenge}");
+        // RFC 6750 §3.1: no error where there was no token.
+        let said = error.map(|error| challenge.contains(&format!("error=\"{error}\"")));
+        assert_eq!(said, error.map(|_| true), "{header}: {challenge}");
+        assert_eq!(challenge.contains("error="), error.is_some(), "{header}: {challenge}");
+    }
+    bed.bystander_is_served().await;
+}
