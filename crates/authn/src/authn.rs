@@ -6,7 +6,7 @@ pub use api_key::{KeyHolder, KeyLookup, LookUp, LookUpError};
 
 use crate::cache::{Cache, Entry, Recalled};
 use crate::contract::{Claims, Contract, Form, Presented, Standing};
-use crate::groups::Directories;
+use crate::groups::{self, Directories};
 use crate::issuer::Issuer;
 use crate::jws::Jws;
 use crate::opaque::{Hold, Routes};
@@ -55,6 +55,8 @@ struct Judged {
     resource: Resource,
     /// An opaque token, which its issuer is asked about again.
     opaque: Option<Arc<Hold>>,
+    /// Groups that were looked up, which their directory is asked for again.
+    groups: Option<Arc<groups::Hold>>,
 }
 
 /// Verifies tokens. Shared by all requests.
@@ -259,7 +261,8 @@ impl Authn {
     /// # Errors
     /// [`AuthnError::Expired`], [`AuthnError::Revoked`], [`AuthnError::RevocationStale`],
     /// [`AuthnError::UnknownIssuer`] when the issuer is no longer configured, [`AuthnError::RulesChanged`] when its
-    /// tokens are judged by another contract now, and of an opaque token what its issuer says of it since.
+    /// tokens are judged by another contract now, of an opaque token what its issuer says of it since, and
+    /// [`AuthnError::GroupsChanged`] or [`AuthnError::GroupsUnavailable`] where the groups were looked up.
     pub fn recheck(&self, verified: &Verified) -> Result<(), AuthnError> {
         let now = self.clock.now();
         let state = self.state.load();
@@ -277,6 +280,7 @@ impl Authn {
                 return Err(AuthnError::RulesChanged);
             }
             judged.opaque.as_ref().map_or(Ok(()), |hold| hold.check(now))?;
+            judged.groups.as_ref().map_or(Ok(()), |hold| hold.check(now))?;
         }
         self.knows(now)?;
         if self.revoked(verified, now) { Err(AuthnError::Revoked) } else { Ok(()) }

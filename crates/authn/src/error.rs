@@ -98,6 +98,9 @@ pub enum AuthnError {
     /// The directory of groups could not be asked.
     #[error("the directory of groups cannot be asked")]
     GroupsUnavailable,
+    /// The directory says others than it did: of a stream, which outlives its request.
+    #[error("the caller's groups have changed")]
+    GroupsChanged,
     /// On the list of revoked tokens.
     #[error("the token is revoked")]
     Revoked,
@@ -142,6 +145,7 @@ impl AuthnError {
             | Self::ClaimRefused(_)
             | Self::Inactive
             | Self::RulesChanged
+            | Self::GroupsChanged
             | Self::Revoked => ErrorKind::Unauthenticated,
         }
     }

@@ -1,5 +1,9 @@
 //! Groups that are too many for a token: asked for at a directory that the operator names, all of them or none.
 
+mod hold;
+
+pub(crate) use hold::Hold;
+
 use crate::opaque::SecretSource;
 use crate::strict;
 use bytes::Bytes;
@@ -83,17 +87,23 @@ impl Directories {
         if faults.is_empty() { Ok(Self(all)) } else { Err(faults) }
     }
 
-    /// The groups of a user, as a directory says or said a moment ago; `None` when it cannot be asked, or nobody
-    /// configured it.
-    pub(crate) async fn groups(&self, directory: &str, user: &Arc<str>) -> Option<Vec<Arc<str>>> {
+    /// The groups of a user, as a directory says or said a moment ago, and until when that is believed: for longer than
+    /// `ahead`. `None` when it cannot be asked, or nobody configured it.
+    pub(crate) async fn groups(
+        &self,
+        directory: &str,
+        user: &Arc<str>,
+        ahead: Duration,
+    ) -> Option<(Vec<Arc<str>>, Timestamp)> {
         let Some(directory) = self.0.get(directory) else {
             tracing::error!(directory, "a contract names a directory of groups that is not configured");
             return None;
         };
-        let now = directory.clock.now();
+        let then = directory.clock.now().after(ahead);
         let entry = directory.answers.entry(Arc::clone(user));
-        let found = entry.or_insert_with_if(directory.ask(user), |held| held.until <= now).await.into_value();
-        found.groups.map(|groups| groups.to_vec())
+        let found =
+            entry.or_insert_with_if(directory.ask(user), |held| held.until <= then).await.into_value();
+        found.groups.map(|groups| (groups.to_vec(), found.until))
     }
 }
 

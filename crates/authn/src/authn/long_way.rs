@@ -13,6 +13,8 @@ struct Grounds {
     kid: Option<Arc<str>>,
     /// Until when its issuer's word is believed, if it was asked.
     opaque: Option<(Timestamp, Arc<Hold>)>,
+    /// Its groups, if they were looked up.
+    groups: Option<Arc<groups::Hold>>,
 }
 
 impl Authn {
@@ -50,11 +52,16 @@ impl Authn {
     ) -> Result<Verified, AuthnError> {
         bearer::well_formed(token)?;
         let state = self.state.load_full();
-        let (grounds, claims, contract) = match state.routes.of(token, resource) {
+        let (mut grounds, mut claims, contract) = match state.routes.of(token, resource) {
             Some(_) => self.ask(&state, token, digest, resource).await?,
             None => self.read(&state, token, resource).await?,
         };
-        let claims = self.with_groups(&state, &contract, claims).await?;
+        if let Some(directory) = claims.groups_at.take() {
+            let user = &claims.principal.user;
+            let hold = groups::Hold::of(&state.directories, directory, &contract, user).await?;
+            claims.principal.groups = hold.groups();
+            grounds.groups = Some(Arc::new(hold));
+        }
         self.remember(&state, digest, resource, grounds, claims, &contract)
     }
 
@@ -79,7 +86,8 @@ impl Authn {
         let form = Form::Signed { token_type: jws.token_type.as_deref(), algorithm: &jws.algorithm };
         let (claims, contract) = self.judge(&rules, &Presented { claims: &jws.claims, form }, resource)?;
         let kid = key.kid.as_deref().or(jws.kid.as_deref()).map(Into::into);
-        let grounds = Grounds { issuer: Arc::clone(issuer), keys: Some(epoch), kid, opaque: None };
+        let grounds =
+            Grounds { issuer: Arc::clone(issuer), keys: Some(epoch), kid, opaque: None, groups: None };
         Ok((grounds, claims, contract))
     }
 
@@ -110,7 +118,8 @@ impl Authn {
         let (claims, contract) = self.judge(&rules, &presented, resource)?;
         let hold = Arc::new(Hold::new(Arc::clone(introspector), token, digest, answer.until));
         let opaque = Some((answer.until, hold));
-        Ok((Grounds { issuer: Arc::clone(issuer), keys: None, kid: None, opaque }, claims, contract))
+        let issuer = Arc::clone(issuer);
+        Ok((Grounds { issuer, keys: None, kid: None, opaque, groups: None }, claims, contract))
     }
 
     /// By the contract that is enforced; the one in shadow is heard besides.
@@ -129,20 +138,6 @@ impl Authn {
         Ok((said?, Arc::clone(&rules.enforced)))
     }
 
-    /// The groups that were too many for the token, if its contract says where they are.
-    async fn with_groups(
-        &self,
-        state: &State,
-        contract: &Contract,
-        mut claims: Claims,
-    ) -> Result<Claims, AuthnError> {
-        if let Some(directory) = claims.groups_at.take() {
-            let found = state.directories.groups(&directory, &claims.principal.user).await;
-            claims.principal.groups = contract.looked_up(found.ok_or(AuthnError::GroupsUnavailable)?)?;
-        }
-        Ok(claims)
-    }
-
     fn remember(
         &self,
         state: &State,
@@ -152,8 +147,13 @@ impl Authn {
         claims: Claims,
         contract: &Contract,
     ) -> Result<Verified, AuthnError> {
-        let (until, opaque) = grounds.opaque.unzip();
-        let judged = Judged { version: contract.version(), resource: resource.clone(), opaque };
+        let (asked, opaque) = grounds.opaque.unzip();
+        // SECURITY: a token is remembered no longer than what was asked about it is believed (test:
+        // `groups_that_were_looked_up_are_believed_for_a_minute_however_long_the_token_lives`).
+        let looked_up = grounds.groups.as_ref().map(|hold| hold.until());
+        let until = [asked, looked_up].into_iter().flatten().fold(claims.expires_at, Timestamp::min);
+        let groups = grounds.groups;
+        let judged = Judged { version: contract.version(), resource: resource.clone(), opaque, groups };
         let verified = Verified {
             key: claims.principal.key(),
             principal: Arc::new(claims.principal),
@@ -173,7 +173,7 @@ impl Authn {
         let entry = Entry {
             verified: verified.clone(),
             keys: grounds.keys.map(|epoch| (Arc::clone(&grounds.issuer), epoch)),
-            until: until.map_or(verified.expires_at, |until| until.min(verified.expires_at)),
+            until,
         };
         state.cache.remember(resource.digest(), entry);
         Ok(verified)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 mod bound;
 mod contracts;
 mod forged;
+mod groups;
 mod idp;
 mod keys;
 mod opaque;

@@ -21,11 +21,11 @@ fn rows(contracts: &[(i64, Status, Document)]) -> Vec<ContractRow> {
 }
 
 impl World {
-    fn contract(&self, yaml: &str) -> Document {
+    pub(super) fn contract(&self, yaml: &str) -> Document {
         Document::parse(&format!("issuer: {}\n{yaml}", self.idp.issuer)).unwrap()
     }
 
-    fn enforce(&self, contracts: &[(i64, Status, Document)]) {
+    pub(super) fn enforce(&self, contracts: &[(i64, Status, Document)]) {
         let standing = Standing::of(&rows(contracts), &self.authn.standing());
         assert!(standing.unreadable().is_empty(), "{:?}", standing.unreadable());
         self.authn.enforce(standing);

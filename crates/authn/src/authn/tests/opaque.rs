@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::contract::Omittable;
-use crate::{ClientAuth, GroupDirectory, OpaqueConfig, OpaqueFault, OpaqueRule, SecretSource};
+use crate::{ClientAuth, OpaqueConfig, OpaqueFault, OpaqueRule, SecretSource};
 use aws_lc_rs::signature::EcdsaKeyPair;
 use base64::Engine as _;
 use http::{Request, Response, StatusCode};
@@ -14,15 +14,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An endpoint that answers what the test says.
-struct Endpoint {
-    url: String,
-    heard: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) heard: Arc<Mutex<Vec<(String, HeaderMap, String)>>>,
     answer: Arc<Mutex<(StatusCode, Value)>>,
     slow: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let config = net::listen::Config::new("127.0.0.1:0".parse().unwrap(), &model::Limits::default());
         let listener = Listener::bind(config, None).await.unwrap();
         let url = format!("http://{}", listener.address().unwrap());
@@ -49,20 +49,20 @@ impl Endpoint {
         Self { url, heard, answer, slow }
     }
 
-    fn says(&self, answer: Value) {
+    pub(super) fn says(&self, answer: Value) {
         *self.answer.lock().unwrap() = (StatusCode::OK, answer);
     }
 
-    fn fails(&self, status: u16) {
+    pub(super) fn fails(&self, status: u16) {
         self.answer.lock().unwrap().0 = StatusCode::from_u16(status).unwrap();
     }
 
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         self.heard.lock().unwrap().len()
     }
 }
 
-struct Kept(Vec<u8>);
+pub(super) struct Kept(pub(super) Vec<u8>);
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,8 +76,8 @@ impl SecretSource for Kept {
     }
 }
 
-const LEGACY: &str = "https://legacy.test";
-const TOKEN: &str = "leg_0123456789abcdef.canary";
+pub(super) const LEGACY: &str = "https://legacy.test";
+pub(super) const TOKEN: &str = "leg_0123456789abcdef.canary";
 
 fn config(endpoint: &Endpoint, issuer: &str, prefix: &str) -> OpaqueConfig {
     OpaqueConfig {
@@ -98,7 +98,7 @@ fn legacy(issuer: &str) -> IssuerConfig {
 }
 
 /// A world whose legacy issuer is asked at `endpoint`.
-async fn world(endpoint: &Endpoint, change: impl FnOnce(&mut Config)) -> World {
+pub(super) async fn world(endpoint: &Endpoint, change: impl FnOnce(&mut Config)) -> World {
     let key = Signer::new("k1", Algorithm::Es256);
     World::with(&[&key], |all| {
         all.issuers.push(legacy(LEGACY));
@@ -108,7 +108,7 @@ async fn world(endpoint: &Endpoint, change: impl FnOnce(&mut Config)) -> World {
     .await
 }
 
-fn active(changes: Value) -> Value {
+pub(super) fn active(changes: Value) -> Value {
     let answer = json!({
         "active": true, "iss": LEGACY, "sub": "alice", "aud": RESOURCE, "client_id": "cli", "tenant_id": "acme",
         "exp": NOW + 300, "iat": NOW - 10, "scope": "mcp:read mcp:call", "token_type": "Bearer",
@@ -435,56 +435,4 @@ async fn two_routes_for_one_token_are_a_fault_of_the_configuration() {
     }
     let stranger = faults(&[("a_", &[]), ("b_", &[]), ("c_", &[])]);
     assert!(matches!(stranger.as_slice(), [ConfigError::Opaque(OpaqueFault::NoIssuer(_))]));
-}
-
-#[tokio::test]
-async fn groups_too_many_for_a_token_are_looked_up_whole_or_not_at_all() {
-    let (endpoint, directory) = (Endpoint::start().await, Endpoint::start().await);
-    let world = world(&endpoint, |all| {
-        all.group_directories.push(GroupDirectory {
-            name: "graph".into(),
-            url: format!("{}/users/{{user}}/groups", directory.url),
-            rule: Rule::LOOPBACK,
-            authorization: Some(Arc::new(Kept(b"Bearer d-1".to_vec()))),
-            list: "/value".into(),
-            member: Some("id".into()),
-            more: Some("/@odata.nextLink".into()),
-        });
-    })
-    .await;
-    let yaml = format!(
-        "issuer: {LEGACY}\nprincipal: {{ groups_overage: {{ lookup: graph }}, groups: {{ map: {{ g-1: [eng] }}, unmapped: keep }} }}"
-    );
-    let document = crate::contract::Document::parse(&yaml).unwrap();
-    let row = crate::contract::ContractRow {
-        key: crate::contract::ContractKey { issuer: LEGACY.into(), resource: None },
-        version: 1,
-        status: crate::contract::Status::Enforced,
-        document: serde_json::to_string(&document).unwrap(),
-        created_at: Timestamp(0),
-        created_by: String::new(),
-        changed_at: Timestamp(0),
-        changed_by: String::new(),
-        enforced_at: None,
-    };
-    world.authn.enforce(crate::contract::Standing::of(&[row], &world.authn.standing()));
-    let overage = json!({ "_claim_names": { "groups": "src1" }, "sub": "a/b?c" });
-    endpoint.says(active(overage));
-    for broken in [
-        json!({ "value": [{ "id": "g-1" }], "@odata.nextLink": "https://graph.test/2" }),
-        json!({ "value": [{ "name": "g-1" }] }),
-        json!({ "value": "g-1" }),
-        json!({}),
-    ] {
-        directory.says(broken.clone());
-        assert_eq!(world.present(TOKEN).await.err(), Some(AuthnError::GroupsUnavailable), "{broken}");
-    }
-    directory.says(json!({ "value": [{ "id": "g-2" }, { "id": "g-1" }], "@odata.nextLink": null }));
-    let groups = world.present(TOKEN).await.unwrap().principal.groups.clone();
-    assert_eq!(groups.iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["eng", "g-2"]);
-    let (path, headers, _) = directory.heard.lock().unwrap()[0].clone();
-    assert_eq!(
-        (path.as_str(), &headers["authorization"]),
-        ("/users/a%2Fb%3Fc/groups", &"Bearer d-1".parse().unwrap())
-    );
 }
