@@ -111,6 +111,24 @@ pub fn claim_at<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Va
     })
 }
 
+/// Whether the claims say that what one of these paths leads to is elsewhere (`_claim_names`, OpenID Connect Core §5.6.2), or
+/// say something there that nobody understands. What is elsewhere is a top-level claim, however a path to it is written.
+pub fn is_named_elsewhere(claims: &Map<String, Value>, paths: &[ClaimPath]) -> bool {
+    let Some(names) = claims.get("_claim_names") else { return false };
+    let Some(names) = names.as_object() else { return true };
+    names.keys().any(|name| paths.iter().any(|path| may_begin_at(path, name)))
+}
+
+/// Whether a path may lead through the top-level claim of this name.
+pub(crate) fn may_begin_at(path: &ClaimPath, name: &str) -> bool {
+    match path.as_str().strip_prefix('/') {
+        Some(pointer) => {
+            pointer.split('/').next().is_some_and(|first| first.replace("~1", "/").replace("~0", "~") == name)
+        }
+        None => path.as_str() == name || path.as_str().split('.').next() == Some(name),
+    }
+}
+
 /// A non-empty string within its bound, without control characters.
 pub(crate) fn text(value: &Value) -> Option<&str> {
     value

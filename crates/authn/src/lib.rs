@@ -34,7 +34,7 @@ pub mod jose {
 
 pub use authn::{Authn, KeyHolder, KeyLookup, LookUp, LookUpError, Verified};
 pub use challenge::{challenge, insufficient_scope};
-pub use claims::claim_at;
+pub use claims::{claim_at, is_named_elsewhere};
 pub use config::{
     Algorithm, ClaimNames, ClaimPath, Config, ConfigError, IssuerConfig, KeySource, OwnKeys, TenantSource,
 };

@@ -1,7 +1,7 @@
 //! From claims to the principal's members.
 
 use super::document::{Many, Tenant, Unmapped, paths};
-use crate::claims::{find, list, text};
+use crate::claims::{find, is_named_elsewhere, list, may_begin_at, text};
 use crate::{AuthnError, ClaimPath};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -97,7 +97,8 @@ impl Several {
     pub(super) fn read(&self, claims: &Map<String, Value>) -> Result<Option<Vec<Arc<str>>>, AuthnError> {
         let bad = AuthnError::BadClaim(self.name);
         match first(claims, &self.from) {
-            // SECURITY: too many to name is not none (test: `groups_that_are_elsewhere_are_never_none`).
+            // SECURITY: too many to name is not none (tests: `groups_that_are_elsewhere_are_never_none`,
+            // `groups_that_are_elsewhere_are_never_none_however_their_claim_is_written`).
             _ if self.is_elsewhere(claims) => Ok(None),
             None if self.required => Err(bad),
             None => Ok(Some(Vec::new())),
@@ -127,14 +128,9 @@ impl Several {
     /// A provider that has too many groups for a token says where they are instead (OpenID Connect Core §5.6.2).
     /// Entra says so by `hasgroups` where a token came by the browser's address.
     fn is_elsewhere(&self, claims: &Map<String, Value>) -> bool {
-        let named = claims.get("_claim_names").is_some_and(|names| {
-            self.from.iter().any(|path| names.get(path.as_str().trim_start_matches('/')).is_some())
-                || !names.is_object()
-        });
         let hinted = claims.get("hasgroups").is_some_and(|has| has != &Value::Bool(false))
-            && self.from.iter().any(|path| path.as_str() == "groups")
-            && first(claims, &self.from).is_none();
-        named || hinted
+            && self.from.iter().any(|path| may_begin_at(path, "groups"));
+        hinted || is_named_elsewhere(claims, &self.from)
     }
 }
 

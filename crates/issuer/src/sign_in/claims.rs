@@ -1,7 +1,7 @@
 //! What a provider's claims mean here: the person's subject, what they are called, their roles and groups.
 
 use super::{Overage, ProviderConfig};
-use authn::{ClaimPath, claim_at};
+use authn::{ClaimPath, claim_at, is_named_elsewhere};
 use serde_json::{Map, Value};
 
 /// What was read.
@@ -59,8 +59,7 @@ pub(crate) fn read(claims: &Map<String, Value>, config: &ProviderConfig) -> Resu
 /// SECURITY: groups that are elsewhere (OpenID Connect Core §5.6.2, Entra's `hasgroups`) are not the same as none:
 /// a policy that forbids a group would not see it (test: `too_many_groups_are_not_no_groups`).
 fn is_elsewhere(claims: &Map<String, Value>, paths: &[ClaimPath]) -> bool {
-    let named = |names: &Value| paths.iter().any(|path| names.get(path.as_str()).is_some());
-    claims.get("_claim_names").is_some_and(named)
+    is_named_elsewhere(claims, paths)
         || ["hasgroups", "groups_overage"].iter().any(|mark| {
             claims.get(*mark).is_some_and(|value| *value == Value::Bool(true) || *value == "true")
         })
@@ -148,6 +147,21 @@ mod tests {
                 ProviderConfig { overage: Overage::IgnoreGroups, ..config(Profile::named("entra").unwrap()) };
             assert!(read(claims.as_object().unwrap(), &ignoring).unwrap().groups.is_empty());
         }
+        // However the claim is written: as a pointer, or as a member of what is elsewhere.
+        for (path, named) in [
+            ("/groups", "groups"),
+            ("/realm_access/groups", "realm_access"),
+            ("realm_access.groups", "realm_access"),
+            ("https://acme.test/groups", "https://acme.test/groups"),
+        ] {
+            let mut config = config(Profile::GENERIC);
+            config.groups = vec![ClaimPath::new(path)];
+            let claims = json!({"sub": "s", "_claim_names": {named: "src1"}});
+            assert_eq!(read(claims.as_object().unwrap(), &config), Err(ClaimsError::Overage), "{path}");
+        }
+        // Not an object, so nobody knows what it names.
+        let nonsense = json!({"sub": "s", "oid": "o", "_claim_names": "groups"});
+        assert_eq!(reads("entra", &nonsense), Err(ClaimsError::Overage));
     }
 
     #[test]

@@ -145,6 +145,35 @@ async fn groups_that_are_elsewhere_are_never_none() {
     );
 }
 
+#[tokio::test]
+async fn groups_that_are_elsewhere_are_never_none_however_their_claim_is_written() {
+    let key = Signer::new("k1", Algorithm::Es256);
+    let world = World::new(&[&key]).await;
+    let names = |name: &str| json!({ "_claim_names": { name: "src1" } });
+    for (from, changes) in [
+        ("/groups", names("groups")),
+        ("/groups", json!({ "hasgroups": true })),
+        ("/groups, wids", json!({ "hasgroups": true, "wids": ["w-1"] })),
+        ("wids, groups", json!({ "hasgroups": true, "wids": ["w-1"] })),
+        ("groups", json!({ "hasgroups": true, "groups": ["few"] })),
+        // The claim that holds them is elsewhere as a whole.
+        ("realm_access.groups", names("realm_access")),
+        ("/realm_access/groups", names("realm_access")),
+        ("/a~1b/groups", names("a/b")),
+        ("https://acme.test/groups", names("https://acme.test/groups")),
+    ] {
+        let contract = world.contract(&format!("principal: {{ groups: {{ from: [{from}] }} }}"));
+        world.enforce(&[(1, Status::Enforced, contract)]);
+        let refused = world.present(&key.sign(&with(world.claims(), changes.clone()))).await.err();
+        assert!(matches!(refused, Some(AuthnError::BadClaim(_))), "{from}: {changes}: {refused:?}");
+    }
+    // What says that there are none of them elsewhere is no reason to refuse, nor what another claim is.
+    for changes in [json!({ "hasgroups": false }), names("groupies"), names("group")] {
+        world.enforce(&[(1, Status::Enforced, world.contract("principal: { groups: { from: [/groups] } }"))]);
+        world.present(&key.sign(&with(world.claims(), changes))).await.unwrap();
+    }
+}
+
 #[derive(Default)]
 struct Seen(std::sync::Mutex<Vec<(i64, i64, &'static str, &'static str)>>);
 
