@@ -8,22 +8,30 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// ID, logout and refresh tokens carry marks of their own even where their `typ` header is plain `JWT`
-/// (OpenID Connect Core §2 and §3.3.2.11, Back-Channel Logout §2.4; `typ` is Keycloak's, `token_use` Cognito's).
-pub(crate) fn is_access_token(claims: &Map<String, Value>) -> Result<(), AuthnError> {
-    if ["nonce", "at_hash", "c_hash", "s_hash", "events"].iter().any(|mark| claims.contains_key(*mark)) {
-        return Err(AuthnError::NotAccessToken);
-    }
-    let says = |name: &str, accepted: &[&str]| {
-        claims.get(name).is_none_or(|kind| {
-            kind.as_str().is_some_and(|kind| accepted.iter().any(|fit| fit.eq_ignore_ascii_case(kind)))
-        })
-    };
-    if !says("typ", &["Bearer", "at+jwt"]) || !says("token_use", &["access"]) {
-        return Err(AuthnError::NotAccessToken);
-    }
-    Ok(())
+/// ID, logout and refresh tokens carry marks of their own even where their `typ` header is plain `JWT`, or where they have
+/// none (OpenID Connect Core §2 and §3.3.2.11, Back-Channel Logout §2.4).
+// SECURITY: `nonce` is no mark only where the contract asks for another one instead (test:
+// `a_nonce_is_let_pass_where_the_contract_says_so_and_asks_for_a_mark_instead`).
+pub(crate) fn is_access_token(claims: &Map<String, Value>, nonce_allowed: bool) -> Result<(), AuthnError> {
+    let marked = (!nonce_allowed && claims.contains_key("nonce"))
+        || ["at_hash", "c_hash", "s_hash", "events"].iter().any(|mark| claims.contains_key(*mark));
+    let fits = |name: &&str| claims.get(*name).is_none_or(|kind| is_access_kind(name, kind));
+    if marked || !KINDS.iter().all(fits) { Err(AuthnError::NotAccessToken) } else { Ok(()) }
 }
+
+/// Whether a claim that says what kind of token it is (one of [`KINDS`]) has the word for an access token.
+pub(crate) fn is_access_kind(claim: &str, kind: &Value) -> bool {
+    let accepted: &[&str] = match claim {
+        "typ" => &["Bearer", "at+jwt"],
+        // Cognito's word, and Ory Hydra's.
+        "token_use" => &["access", "access_token"],
+        _ => &[],
+    };
+    kind.as_str().is_some_and(|kind| accepted.iter().any(|fit| fit.eq_ignore_ascii_case(kind)))
+}
+
+/// The claims in which providers say what kind of token it is: Keycloak's, then Cognito's and Ory Hydra's.
+pub(crate) const KINDS: [&str; 2] = ["typ", "token_use"];
 
 /// A token of ours has an id, a beginning and one audience: what lacks one was not made by us, whoever signed it.
 pub(crate) fn is_ours(

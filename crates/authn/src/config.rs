@@ -53,7 +53,7 @@ pub struct IssuerConfig {
     /// Signature algorithms its keys may have.
     pub algorithms: Vec<Algorithm>,
     /// Accepted `typ` header values, without case and without `application/`. RFC 9068 says `at+jwt`;
-    /// many providers send `JWT`.
+    /// many providers send `JWT`. `none` is a token without one.
     pub token_types: Vec<String>,
     /// Which claims say what.
     pub claims: ClaimNames,

@@ -4,6 +4,7 @@ use super::document::{Document, GROUPS, Many, Omittable, One, OpaqueRule, Overag
 use super::fault::{ContractFault, Faults};
 use super::mapping::{Several, Single, TenantRule};
 use super::requirement::Required;
+use crate::claims::{KINDS, is_access_kind};
 use crate::{Algorithm, ClaimPath, IssuerConfig, Resource, TenantSource};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +20,10 @@ pub struct Contract {
     /// Zero: what the configuration says.
     pub(crate) version: i64,
     pub(super) types: Vec<String>,
+    /// Whether a token without a `typ` header is accepted.
+    pub(super) untyped: bool,
+    /// Whether a `nonce` is no mark of an ID token.
+    pub(super) nonce_allowed: bool,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) user: Single,
     pub(super) client: Single,
@@ -51,7 +56,9 @@ impl Contract {
             resource: document.resource.clone(),
             own: false,
             version,
-            types: document.types.iter().map(|name| bare(name)).collect(),
+            types: types(&document.types),
+            untyped: document.types.iter().any(|word| is_no_type(word)),
+            nonce_allowed: document.nonce_allowed,
             algorithms: document.algorithms.clone(),
             user: Single::of(&who.user.from),
             client: Single::of(&who.client.from),
@@ -88,7 +95,9 @@ impl Contract {
             resource: None,
             own: config.is_own(),
             version: 0,
-            types: config.token_types.iter().map(|name| bare(name)).collect(),
+            types: types(&config.token_types),
+            untyped: config.token_types.iter().any(|word| is_no_type(word)),
+            nonce_allowed: false,
             algorithms: config.algorithms.clone(),
             user: single("user", &names.user),
             client: single("client", &names.client),
@@ -135,14 +144,35 @@ impl Contract {
         }
     }
 
-    /// `typ` without case and without `application/` (RFC 7515 §4.1.9); a token must have one.
+    /// `typ` without case and without `application/` (RFC 7515 §4.1.9).
+    // SECURITY: a token without one has to be accepted by the word (test:
+    // `a_token_without_a_type_passes_where_none_is_accepted_and_nowhere_else`).
     pub(crate) fn accepts_type(&self, token_type: Option<&str>) -> bool {
-        token_type.map(bare).is_some_and(|given| self.types.contains(&given))
+        token_type.map_or(self.untyped, |given| self.types.contains(&bare(given)))
     }
 
     pub(super) fn may_omit(&self, what: Omittable) -> bool {
         self.opaque.may_omit.contains(&what)
     }
+}
+
+/// The types among accepted ones, as they are compared.
+fn types(accepted: &[String]) -> Vec<String> {
+    accepted.iter().filter(|word| !is_no_type(word)).map(|name| bare(name)).collect()
+}
+
+/// Whether an accepted type is the word for a token without a `typ` header.
+pub(super) fn is_no_type(word: &str) -> bool {
+    word.eq_ignore_ascii_case(NO_TYPE)
+}
+
+/// Whether every token has to say that it is an access token, by a claim.
+fn asks_for_the_kind(document: &Document) -> bool {
+    document.require.iter().any(|(path, rule)| {
+        let claim = path.strip_prefix('/').unwrap_or(path);
+        let said = rule.equals.as_ref().is_some_and(|kind| is_access_kind(claim, kind));
+        KINDS.contains(&claim) && said && !rule.optional
+    })
 }
 
 /// A media type as it is compared.
@@ -163,6 +193,14 @@ fn check(document: &Document, faults: &mut Faults) {
     }
     if document.types.is_empty() {
         faults.add("types", "a list of nothing accepts nothing");
+    }
+    // SECURITY: without it an ID token would be told apart by nothing (test:
+    // `every_fault_of_a_contract_is_told_and_unknown_keys_are_faults`).
+    if document.nonce_allowed && !asks_for_the_kind(document) {
+        faults.add(
+            "nonce_allowed",
+            "only where `require` has `typ: { equals: Bearer }`, or `token_use` likewise",
+        );
     }
     if document.algorithms.is_empty() {
         faults.add("algorithms", "a list of nothing accepts nothing");
@@ -230,6 +268,8 @@ fn check(document: &Document, faults: &mut Faults) {
     }
 }
 
+/// Among accepted types: a token without a `typ` header.
+const NO_TYPE: &str = "none";
 /// The longest name of a claim, in bytes.
 pub(super) const NAME_BYTES: usize = 256;
 /// The most that clocks may differ (the notes of OAuth profiles agree on a minute).

@@ -20,9 +20,13 @@ pub struct Document {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Accepted `typ` headers, without case and without `application/`. Default: at+jwt.
+    /// Accepted `typ` headers, without case and without `application/`; `none`: a token without one. Default: at+jwt.
     #[serde(default = "types")]
     pub types: Vec<String>,
+    /// Whether a token may have a `nonce`, otherwise the mark of an ID token. Only where `require` asks for the claim `typ` or
+    /// `token_use` of an access token instead. Default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nonce_allowed: bool,
     /// Accepted signature algorithms. Default: all three. Keys of others were left out already if the issuer's
     /// configuration names fewer.
     #[serde(default = "algorithms")]
@@ -86,6 +90,7 @@ impl Document {
             resource: None,
             description: None,
             types: types(),
+            nonce_allowed: false,
             algorithms: algorithms(),
             principal: Mapping::default(),
             require: BTreeMap::new(),
@@ -360,7 +365,7 @@ pub struct Sample {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenHeader {
-    /// `typ`.
+    /// `typ`; `none`: without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<String>,
     /// `alg`.

@@ -152,7 +152,7 @@ impl Contract {
             let fits = self.algorithms.iter().any(|accepted| accepted.as_str() == algorithm);
             tell(witness, "algorithm", "alg", fits.then_some(()).ok_or(AuthnError::WrongAlgorithm))?;
         }
-        tell(witness, "kind", "token", claims::is_access_token(claims))?;
+        tell(witness, "kind", "token", claims::is_access_token(claims, self.nonce_allowed))?;
         let expires = tell(witness, "expiry", "exp", self.expiry(token, now))?;
         let issued = tell(witness, "time", "iat", self.times(claims, now))?;
         let life = self.lifetime(token, issued.flatten(), now);

@@ -1,6 +1,6 @@
 //! A contract's own samples: what has to pass passes, what has to fail fails, and for the reason it names.
 
-use super::compile::Contract;
+use super::compile::{Contract, is_no_type};
 use super::document::{Document, Sample};
 use super::judge::{Form, Presented};
 use crate::Resource;
@@ -85,8 +85,9 @@ impl Contract {
         let form = if sample.opaque {
             Form::Introspected { until: Timestamp(now.0.saturating_add(30_000)) }
         } else {
+            let word = header.typ.as_deref().or(document.types.first().map(String::as_str));
             Form::Signed {
-                token_type: header.typ.as_deref().or(document.types.first().map(String::as_str)),
+                token_type: word.filter(|word| !is_no_type(word)),
                 algorithm: algorithm.as_deref().unwrap_or_default(),
             }
         };

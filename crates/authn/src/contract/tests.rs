@@ -103,6 +103,11 @@ fn what_a_contract_requires_is_required() {
         ("require: { n: { type: integer } }", json!({ "n": 1.5 }), &["n"]),
         ("require: { n: { type: boolean } }", json!({ "n": "true" }), &["n"]),
         ("types: [JWT]", json!({}), &["typ"]),
+        ("{}", json!({ "token_use": "access" }), &[]),
+        // Ory Hydra's introspection says it so.
+        ("{}", json!({ "token_use": "access_token" }), &[]),
+        ("{}", json!({ "token_use": "refresh_token" }), &["token"]),
+        ("{}", json!({ "token_use": "id" }), &["token"]),
         ("algorithms: [RS256]", json!({}), &["alg"]),
         ("max_lifetime_seconds: 299", json!({}), &["exp"]),
         ("audience: { also: ['api://x'] }", json!({ "aud": "api://x" }), &[]),
@@ -141,6 +146,14 @@ fn every_fault_of_a_contract_is_told_and_unknown_keys_are_faults() {
         ("{ issuer: a, require: { tid: { equals: [a] } } }", "require.tid.equals"),
         ("{ issuer: a, require: { tid: { absent: true, type: string } } }", "require.tid.absent"),
         ("{ issuer: a, require: { tid: { optional: true } } }", "require.tid"),
+        ("{ issuer: a, nonce_allowed: true }", "nonce_allowed"),
+        ("{ issuer: a, nonce_allowed: true, require: { azp: { equals: x } } }", "nonce_allowed"),
+        (
+            "{ issuer: a, nonce_allowed: true, require: { typ: { equals: Bearer, optional: true } } }",
+            "nonce_allowed",
+        ),
+        ("{ issuer: a, nonce_allowed: true, require: { typ: { type: string } } }", "nonce_allowed"),
+        ("{ issuer: a, nonce_allowed: true, require: { typ: { equals: ID } } }", "nonce_allowed"),
         ("{ issuer: a, require: { '': { type: string } } }", "(claims)"),
         ("{ issuer: a, samples: { good: [{ name: a, claims: {} }, { name: a, claims: {} }] } }", "samples"),
     ] {
@@ -215,12 +228,30 @@ fn samples_have_to_do_what_they_say() {
         (bad(json!({ "tid": null }), Some("aud")), "has to fail for aud, and fails for tenant_id"),
         (bad(json!({ "aud": "https://other.test/x", "tid": null }), Some("tenant_id")), ""),
         (Sample { resource: Some("https://gw.test/other".into()), ..bad(json!({}), Some("aud")) }, ""),
+        (
+            Sample {
+                header: Some(TokenHeader { typ: Some("none".into()), alg: None }),
+                ..bad(json!({}), Some("typ"))
+            },
+            "",
+        ),
         (Sample { at: Some(NOW + 400), ..bad(json!({}), Some("exp")) }, ""),
         (Sample { resource: Some("nonsense".into()), ..bad(json!({}), None) }, "cannot name a resource"),
     ] {
         let said = tried(&|document| document.samples.bad = vec![sample.clone()]);
         assert!(if what.is_empty() { said.is_empty() } else { said.contains(what) }, "{said} {what}");
     }
+    // Where a token without a type is accepted, a sample is one unless it says otherwise.
+    assert_eq!(tried(&|document| document.types = vec!["none".into()]), "");
+    let typed = |typ: &str| {
+        let header = Some(TokenHeader { typ: Some(typ.into()), alg: None });
+        tried(&|document| {
+            document.types = vec!["none".into()];
+            document.samples.good[0].header = header.clone();
+        })
+    };
+    assert_eq!(typed("none"), "");
+    assert!(typed("at+jwt").contains("fails for typ"), "{}", typed("at+jwt"));
     // What is said of a sample has none of its values.
     let said = tried(&|document| document.samples.good[0].claims["tid"] = json!(["secret-value"]));
     assert!(said.contains("tenant_id") && !said.contains("secret-value"), "{said}");

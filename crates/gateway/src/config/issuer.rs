@@ -20,7 +20,7 @@ pub(crate) struct IssuerSection {
     jwks_uri: Option<String>,
     /// Signature algorithms accepted. Default: all three.
     algorithms: Option<Vec<Algorithm>>,
-    /// Accepted `typ` headers. Default: at+jwt (RFC 9068); many providers send JWT.
+    /// Accepted `typ` headers; `none` is a token without one. Default: at+jwt (RFC 9068); many providers send JWT.
     token_types: Option<Vec<String>>,
     /// Which claims hold what.
     #[serde(default)]

@@ -174,6 +174,67 @@ async fn groups_that_are_elsewhere_are_never_none_however_their_claim_is_written
     }
 }
 
+#[tokio::test]
+async fn a_token_without_a_type_passes_where_none_is_accepted_and_nowhere_else() {
+    let key = Signer::new("k1", Algorithm::Es256);
+    let signed = |world: &World, token_type: Value, changes: Value| {
+        let header = with(json!({ "alg": "ES256", "kid": "k1" }), json!({ "typ": token_type }));
+        key.sign_raw(&header.to_string(), &with(world.claims(), changes).to_string())
+    };
+    let world = World::new(&[&key]).await;
+    let untyped = signed(&world, Value::Null, json!({}));
+    assert_eq!(world.present(&untyped).await.err(), Some(AuthnError::WrongType));
+    world.enforce(&[(1, Status::Enforced, world.contract("types: [none]"))]);
+    world.present(&untyped).await.unwrap();
+    // The word is no type: a token that has it has one.
+    for given in ["at+jwt", "JWT", "none", "NONE", "application/none", ""] {
+        let refused = world.present(&signed(&world, json!(given), json!({}))).await.err();
+        assert_eq!(refused, Some(AuthnError::WrongType), "{given}");
+    }
+    // The marks of other kinds of token count all the more.
+    for mark in [
+        json!({ "nonce": "n" }),
+        json!({ "at_hash": "h" }),
+        json!({ "c_hash": "h" }),
+        json!({ "events": {} }),
+        json!({ "token_use": "id" }),
+        json!({ "typ": "ID" }),
+        json!({ "typ": "Refresh" }),
+    ] {
+        let refused = world.present(&signed(&world, Value::Null, mark.clone())).await.err();
+        assert_eq!(refused, Some(AuthnError::NotAccessToken), "{mark}");
+    }
+    // The configuration says it likewise.
+    let types = |config: &mut Config| config.issuers[0].token_types = vec!["at+jwt".into(), "none".into()];
+    let world = World::with(&[&key], types).await;
+    world.present(&signed(&world, Value::Null, json!({}))).await.unwrap();
+    world.present(&signed(&world, json!("at+jwt"), json!({}))).await.unwrap();
+    let refused = world.present(&signed(&world, json!("JWT"), json!({}))).await.err();
+    assert_eq!(refused, Some(AuthnError::WrongType));
+}
+
+#[tokio::test]
+async fn a_nonce_is_let_pass_where_the_contract_says_so_and_asks_for_a_mark_instead() {
+    let key = Signer::new("k1", Algorithm::Es256);
+    let world = World::new(&[&key]).await;
+    let token = |changes: Value| key.sign(&with(with(world.claims(), json!({ "nonce": "n" })), changes));
+    let bearer = token(json!({ "typ": "Bearer" }));
+    // To require the mark is not yet to allow the nonce.
+    world.enforce(&[(1, Status::Enforced, world.contract("require: { typ: { equals: Bearer } }"))]);
+    assert_eq!(world.present(&bearer).await.err(), Some(AuthnError::NotAccessToken));
+    let contract = world.contract("nonce_allowed: true\nrequire: { typ: { equals: Bearer } }");
+    world.enforce(&[(1, Status::Enforced, contract)]);
+    world.present(&bearer).await.unwrap();
+    for (changes, expect) in [
+        (json!({}), AuthnError::BadClaim("typ")),
+        (json!({ "typ": "ID" }), AuthnError::NotAccessToken),
+        (json!({ "typ": "Bearer", "at_hash": "h" }), AuthnError::NotAccessToken),
+        (json!({ "typ": "Bearer", "token_use": "id" }), AuthnError::NotAccessToken),
+    ] {
+        assert_eq!(world.present(&token(changes.clone())).await.err(), Some(expect), "{changes}");
+    }
+}
+
 #[derive(Default)]
 struct Seen(std::sync::Mutex<Vec<(i64, i64, &'static str, &'static str)>>);
 
