@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Rooms> {
         .routes(routes!(list_contracts, draft_contract))
         .routes(routes!(show_contract))
         .routes(routes!(shadow_contract))
+        .routes(routes!(end_contract_shadow))
         .routes(routes!(enforce_contract))
         .routes(routes!(roll_contract_back))
 }
@@ -182,6 +183,33 @@ async fn shadow_contract(
     let key = ContractKey { issuer: body.issuer, resource: body.resource };
     let row = contracts(&rooms).shadow(&key, body.version, &caller.principal.user).await?;
     tell(&rooms, &caller, &key, row.version, "in shadow").await?;
+    Ok(Json(Shown::of(row)))
+}
+
+/// A contract, whatever its version.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AnyVersion {
+    /// The issuer.
+    issuer: String,
+    /// The resource; absent: the contract of every resource without one of its own.
+    resource: Option<String>,
+}
+
+/// Takes the version in shadow out of it: it is evaluated no longer, and what is enforced stays so.
+#[utoipa::path(
+    post, path = "/contracts/shadow/end", tag = "contracts", request_body = AnyVersion,
+    security(("bearer" = ["operator:write"])),
+    responses((status = 200, description = "No longer in shadow", body = Shown))
+)]
+async fn end_contract_shadow(
+    State(rooms): State<Rooms>,
+    caller: Caller,
+    Taken(body): Taken<AnyVersion>,
+) -> Answer<Json<Shown>> {
+    let key = ContractKey { issuer: body.issuer, resource: body.resource };
+    let row = contracts(&rooms).end_shadow(&key, &caller.principal.user).await?;
+    tell(&rooms, &caller, &key, row.version, "out of shadow").await?;
     Ok(Json(Shown::of(row)))
 }
 

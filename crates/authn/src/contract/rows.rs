@@ -231,18 +231,18 @@ impl Contracts {
         self.put(key, version, Status::Enforced, by).await
     }
 
-    /// Takes the version in shadow out of it; whether there was one.
+    /// Takes the version in shadow out of it: the row as it is now.
     ///
     /// # Errors
-    /// [`ContractError`].
-    pub async fn end_shadow(&self, key: &ContractKey, by: &str) -> Result<bool, ContractError> {
+    /// [`ContractError::Unknown`] when nothing is in shadow, or the database's.
+    pub async fn end_shadow(&self, key: &ContractKey, by: &str) -> Result<ContractRow, ContractError> {
         let now = self.clock.now().0;
-        let ended = on!(self.db, pool => {
-            let ended = sqlx::query(RETIRE).bind(&key.issuer).bind(key.resource_column()).bind("shadow");
-            ended.bind(now).bind(by).execute(pool).await.map(|done| done.rows_affected())
+        let ended: Option<Raw> = on!(self.db, pool => {
+            let end = sqlx::query_as(END_SHADOW).bind(&key.issuer).bind(key.resource_column());
+            end.bind(now).bind(by).fetch_optional(pool).await
         })?;
         self.db.say(CHANNEL).await?;
-        Ok(ended > 0)
+        Ok(row(ended.ok_or(ContractError::Unknown)?)?)
     }
 
     /// Goes back: to `version`, which must have been enforced before, or to the one enforced last before the present
@@ -375,6 +375,10 @@ const DRAFT: &str = "INSERT INTO token_contracts (issuer, resource, version, sta
      enforced_at";
 const RETIRE: &str = "UPDATE token_contracts SET status = 'retired', changed_at = $4, changed_by = $5 \
      WHERE issuer = $1 AND resource = $2 AND status = $3";
+const END_SHADOW: &str = "UPDATE token_contracts SET status = 'retired', changed_at = $3, changed_by = $4 \
+     WHERE issuer = $1 AND resource = $2 AND status = 'shadow' \
+     RETURNING issuer, resource, version, status, document, created_at, created_by, changed_at, changed_by, \
+     enforced_at";
 const PUT: &str = "UPDATE token_contracts SET status = $4, changed_at = $5, changed_by = $6, \
      enforced_at = CASE WHEN $4 = 'enforced' THEN COALESCE(enforced_at, $5) ELSE enforced_at END \
      WHERE issuer = $1 AND resource = $2 AND version = $3 \

@@ -301,8 +301,9 @@ async fn a_contract_goes_from_draft_over_shadow_to_enforced_and_back() {
         assert!(matches!(contracts.rollback(&key(), None, "ben").await, Err(ContractError::Unknown)));
         assert_eq!(contracts.rollback(&key(), Some(3), "ben").await.unwrap().unwrap().version, 3);
         assert!(contracts.rollback(&key(), Some(0), "ben").await.unwrap().is_none());
-        assert!(contracts.end_shadow(&key(), "ben").await.unwrap());
-        assert!(!contracts.end_shadow(&key(), "ben").await.unwrap());
+        let ended = contracts.end_shadow(&key(), "ben").await.unwrap();
+        assert_eq!((ended.version, ended.status, ended.changed_by.as_str()), (4, Status::Retired, "ben"));
+        assert!(matches!(contracts.end_shadow(&key(), "ben").await, Err(ContractError::Unknown)));
         assert_eq!(standing(&contracts).await, []);
         assert_eq!(contracts.list(10).await.unwrap().len(), 4);
         assert_eq!(contracts.get(&key(), 2).await.unwrap().unwrap().parsed().unwrap(), document());

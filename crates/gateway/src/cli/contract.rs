@@ -24,6 +24,8 @@ pub(super) enum Command {
     Draft(DraftArguments),
     /// Evaluates a version beside the enforced one; what differs is logged and counted.
     Shadow(PublishArguments),
+    /// Takes the version in shadow out of it.
+    EndShadow(EndShadowArguments),
     /// Enforces a version. Its samples have to pass and fail as they say.
     Publish(PublishArguments),
     /// Goes back to an earlier version, or to what the configuration says.
@@ -65,6 +67,14 @@ pub(super) struct KeyArguments {
     /// The one resource the contract is about. Default: all of them.
     #[arg(long, requires = "issuer")]
     resource: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EndShadowArguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    key: KeyArguments,
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,6 +128,11 @@ pub(super) fn run(command: &Command, out: &mut Out) -> Result<(), Failure> {
                 print::rows(&[row], out)
             }
             Command::Shadow(arguments) => publish(arguments, true, out).await,
+            Command::EndShadow(arguments) => {
+                let (contracts, _) = open(&arguments.file.config).await?;
+                let ended = contracts.end_shadow(&arguments.key.key()?, BY).await.map_err(failure)?;
+                print::rows(&[ended], out)
+            }
             Command::Publish(arguments) => publish(arguments, false, out).await,
             Command::Rollback(arguments) => {
                 let (contracts, _) = open(&arguments.file.config).await?;

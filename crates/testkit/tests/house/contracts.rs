@@ -131,6 +131,12 @@ async fn a_contract_in_shadow_is_counted_and_refuses_nobody() {
     let line = eventually("a difference", counted).await;
     assert!(line.contains("claim=\"mfa\"") && line.contains("does=\"refuses\""), "{line}");
     assert!(line.contains("version=\"1\""), "{line}");
+    // Taken out of it, it is evaluated no longer.
+    let (config, issuer) = (bed.config(), bed.idp.issuer().to_owned());
+    let end = ["contract", "end-shadow", "--config", &config, "--issuer", &issuer];
+    let Ended(ended, said) = bed.portunus(&end, "").await;
+    assert!(ended == 0 && said.contains("retired"), "{said}");
+    assert_ne!(bed.portunus(&end, "").await.0, 0, "nothing is in shadow");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What holds of every change: tags, idempotency, strict bodies, secrets shown once.
 
-use super::bed::{AdminBed, good, problem};
+use super::bed::{AdminBed, Someone, good, problem};
+use super::rows::contract;
 use http::Method;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ async fn a_request_that_is_sent_again_is_not_done_again() {
     let bed = AdminBed::open().await;
     let admin = bed.admin_of("acme");
     let body = json!({"owner": bed.person("acme").await, "name": "Robot"});
-    let create = async |key: &str, body: &serde_json::Value, who: &super::bed::Someone| {
+    let create = async |key: &str, body: &serde_json::Value, who: &Someone| {
         bed.ask_with(who, &Method::POST, "/agents", Some(body), &[("idempotency-key", key)]).await
     };
     let first = create("one", &body, &admin).await;
@@ -161,4 +162,24 @@ async fn a_disabled_person_keeps_nothing() {
     assert_eq!(bed.events("user_changed").last().unwrap()["about"]["id"], person.as_str());
     good(&bed.ask(&admin, &Method::POST, &format!("/people/{person}/enable"), None).await);
     assert_eq!(good(&bed.get(&admin, &agent).await)["status"], "active");
+}
+
+#[tokio::test]
+async fn a_contract_is_taken_out_of_its_shadow() {
+    let bed = AdminBed::open().await;
+    let operator = bed.operator();
+    let issuer = "https://shade.test";
+    good(&bed.post(&operator, "/contracts", &contract(issuer)).await);
+    let key = json!({"issuer": issuer});
+    let end = async || bed.post(&operator, "/contracts/shadow/end", &key).await;
+    assert_eq!(problem(&end().await), (404, "PTN-2122".to_owned()), "nothing is in shadow");
+    good(&bed.post(&operator, "/contracts/shadow", &json!({"issuer": issuer, "version": 1})).await);
+    let ended = good(&end().await);
+    assert_eq!((&ended["version"], &ended["status"]), (&json!(1), &json!("retired")));
+    assert_eq!(problem(&end().await), (404, "PTN-2122".to_owned()), "it has ended");
+    let told = bed
+        .events("contract_changed")
+        .into_iter()
+        .any(|event| event["about"]["id"] == format!("{issuer} * 1") && event["detail"] == "out of shadow");
+    assert!(told, "{:?}", bed.events("contract_changed"));
 }

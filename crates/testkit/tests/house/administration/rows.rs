@@ -156,6 +156,12 @@ rows! {
         draft(bed, "https://three.test").await;
         Prepared::by(bed.operator()).body(json!({"issuer": "https://three.test", "version": 1}))
     };
+    "end_contract_shadow": |bed| {
+        draft(bed, "https://six.test").await;
+        let version = json!({"issuer": "https://six.test", "version": 1});
+        good(&bed.post(&bed.operator(), "/contracts/shadow", &version).await);
+        Prepared::by(bed.operator()).body(json!({"issuer": "https://six.test"}))
+    };
     "enforce_contract": |bed| {
         draft(bed, "https://four.test").await;
         Prepared::by(bed.operator()).body(json!({"issuer": "https://four.test", "version": 1}))
@@ -200,7 +206,7 @@ async fn agent(bed: &AdminBed) -> Prepared {
     Prepared::by(bed.admin_of("acme")).id("agent", made["id"].as_str().unwrap()).of_acme()
 }
 
-fn contract(issuer: &str) -> Value {
+pub(crate) fn contract(issuer: &str) -> Value {
     let claims = json!({
         "iss": issuer, "sub": "alice", "aud": "https://gw.test/mcp", "client_id": "cli", "tenant_id": "acme",
         "iat": 1_795_219_200, "exp": 1_795_219_500,

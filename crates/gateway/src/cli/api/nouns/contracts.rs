@@ -50,6 +50,11 @@ enum ContractsVerb {
         #[arg(long)]
         version: i64,
     },
+    /// Takes the version in shadow out of it.
+    EndShadow {
+        #[command(flatten)]
+        key: Key,
+    },
     /// Enforces a version. Its samples have to pass and fail as they say.
     Enforce {
         #[command(flatten)]
@@ -89,6 +94,7 @@ impl Contracts {
             ContractsVerb::Shadow { key, version: number } => {
                 Verb::create("/contracts/shadow", version(key, Some(*number)))
             }
+            ContractsVerb::EndShadow { key } => Verb::create("/contracts/shadow/end", version(key, None)),
             ContractsVerb::Enforce { key, version: number } => {
                 Verb::create("/contracts/enforce", version(key, Some(*number)))
             }
