@@ -13,7 +13,7 @@ use axum::response::IntoResponse as _;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, header};
 use issuer::Issuer;
-use model::{Clock, Code, Dice};
+use model::{Clock, Code, Dice, Digest};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,9 +97,14 @@ pub struct Admin {
     router: Router,
 }
 
-/// Who sent a request, for the count of failed authentications.
+/// The other end of a request's connection.
 #[derive(Clone, Copy)]
-pub(crate) struct Source(pub(crate) IpAddr);
+pub(crate) struct Source {
+    /// For the count of failed authentications.
+    pub(crate) address: IpAddr,
+    /// SHA-256 of the client certificate that it proved to hold, for tokens bound to it (RFC 8705 §3).
+    pub(crate) certificate: Option<Digest>,
+}
 
 impl Admin {
     /// The API of a house.
@@ -135,13 +140,19 @@ impl Admin {
             || path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Answers one request to a path that [`Admin::serves`].
-    pub async fn answer(&self, mut request: Request<Body>, source: IpAddr) -> Response<Body> {
+    /// Answers one request to a path that [`Admin::serves`]. `certificate` is the SHA-256 of the client certificate that the
+    /// connection proved to hold.
+    pub async fn answer(
+        &self,
+        mut request: Request<Body>,
+        address: IpAddr,
+        certificate: Option<Digest>,
+    ) -> Response<Body> {
         if request.uri().path() == self.rooms.resource.metadata_path() {
             return self.metadata(request.method());
         }
         *request.uri_mut() = below_prefix(request.uri());
-        request.extensions_mut().insert(Source(source));
+        request.extensions_mut().insert(Source { address, certificate });
         match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -91,15 +91,19 @@ async fn judge(rooms: &Rooms, request: Request, reference: CallId) -> Result<Pas
 
 /// A token for this resource, in the header, of somebody: nobody is anonymous here, whatever the data plane allows.
 async fn authenticate(rooms: &Rooms, parts: &Parts) -> Result<Verified, Problem> {
+    let source = parts.extensions.get::<Source>().copied();
     let verified = if parts.headers.contains_key(header::AUTHORIZATION) {
-        rooms.parts.authn.authenticate(&parts.headers, &parts.uri, &rooms.resource).await
+        // SECURITY: `a_token_bound_to_a_certificate_is_good_with_it_at_the_admin_api_too`.
+        let certificate = source.and_then(|source| source.certificate);
+        let authn = &rooms.parts.authn;
+        authn.authenticate_over(&parts.headers, &parts.uri, &rooms.resource, certificate).await
     } else {
         Err(AuthnError::Missing.into())
     };
     verified.map_err(|rejection| {
         let error = rejection.error;
-        if let Some(Source(source)) = parts.extensions.get::<Source>() {
-            rooms.parts.failures.count(*source, error.code(), None);
+        if let Some(source) = source {
+            rooms.parts.failures.count(source.address, error.code(), None);
         }
         Problem { challenge: authn::challenge(error, &rooms.resource), ..Problem::of(error.code()) }
             .with_status(error.status())

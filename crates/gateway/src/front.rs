@@ -63,7 +63,9 @@ fn foreign_host() -> Response<Body> {
 
 /// The admin API's answer.
 async fn administer(admin: Arc<Admin>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-    let response = admin.answer(request.map(axum::body::Body::new), peer.address.ip()).await;
+    let certificate = peer.certificate.as_ref().map(|certificate| certificate.digest);
+    let request = request.map(axum::body::Body::new);
+    let response = admin.answer(request, peer.address.ip(), certificate).await;
     let (head, body) = response.into_parts();
     // Made by the room, so already whole.
     let body = axum::body::to_bytes(body, ANSWER_BYTES).await.unwrap_or_default();

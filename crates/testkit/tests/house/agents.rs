@@ -78,6 +78,7 @@ impl Authority {
 
 /// A gateway that issues tokens, by TLS, in front of two servers.
 struct Bed {
+    idp: FakeIdp,
     gateway: TestGateway,
     _upstreams: [FakeUpstream; 2],
     folder: tempfile::TempDir,
@@ -112,6 +113,7 @@ impl Bed {
             .policy("agents", AGENTS)
             .set(&["listen", "tls"], tls)
             .set(&["authorization_server"], json!({}))
+            .set(&["admin_api"], json!({"operator_tenant": "house", "operator_roles": ["operator"]}))
             .set(&["scopes"], json!(["mcp"]))
             .start()
             .await;
@@ -120,7 +122,7 @@ impl Bed {
         const PERSON: &str = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
             VALUES ('usr_alice', 'acme', 'active', 'Alice', '[]', '[]', 0)";
         on!(db, pool => sqlx::query(PERSON).execute(pool).await.map(drop)).unwrap();
-        Self { gateway, _upstreams: upstreams, folder, root, authority, db }
+        Self { idp, gateway, _upstreams: upstreams, folder, root, authority, db }
     }
 
     fn agents(&self) -> Agents {
@@ -265,6 +267,26 @@ async fn a_token_bound_to_a_certificate_is_good_with_it_alone() {
     let next = bed.good_token(&other, &agent, SHARED).await;
     assert_eq!(bed.ask(Some(&other), &next, "tools/list", json!({})).await.0, 200);
     assert_eq!(bed.ask(Some(&mine), &token, "tools/list", json!({})).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_certificate_is_good_with_it_at_the_admin_api_too() {
+    let bed = Bed::new().await;
+    let (mine, other) = (bed.authority.issue(1, SPIFFE, 2100), bed.authority.issue(2, SPIFFE, 2100));
+    let thumbprint = model::Digest::of(&mine.chain[0]).0;
+    let thumbprint = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(thumbprint);
+    let token = bed.gateway.token(&bed.idp, "alice", "/api/v1");
+    let token = token.claim("scope", "self:read").claim("cnf", json!({"x5t#S256": thumbprint})).sign();
+    let whoami = async |held: Option<&Held>| {
+        let request = Request::get("/api/v1/whoami").header(header::AUTHORIZATION, format!("Bearer {token}"));
+        bed.send(held, request.body(Bytes::new()).unwrap()).await.unwrap()
+    };
+    for round in 0..2 {
+        assert_eq!(whoami(None).await.0, 401, "{round}: without one");
+        assert_eq!(whoami(Some(&other)).await.0, 401, "{round}: with another");
+        let (status, text) = whoami(Some(&mine)).await;
+        assert!(status == 200 && text.contains("alice"), "{round}: {status} {text}");
+    }
 }
 
 #[tokio::test]
