@@ -203,6 +203,9 @@ async fn show_agent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1
 struct AgentChange {
     /// What people are shown.
     name: Option<String>,
+    /// The person who answers for it from now on: an active one of its tenant. One that stopped because its owner was
+    /// disabled goes on.
+    owner: Option<String>,
     /// `low`, `medium` or `high`.
     #[schema(value_type = Option<String>)]
     trust: Option<Trust>,
@@ -253,8 +256,13 @@ async fn change_agent(
         delegation: body.delegation.unwrap_or(now.delegation),
         expires_at: body.expires_at.map_or(now.expires_at, |at| at.map(Timestamp)),
     };
-    let agent = rooms.issuer()?.agents().change(&id, &change, &caller.principal.user).await?;
-    journal::happened(&rooms, &caller, What::AgentChanged, ("agent", &id), "changed").await?;
+    let (agents, by) = (rooms.issuer()?.agents(), &caller.principal.user);
+    let agent = agents.change_owned(&id, &change, body.owner.as_deref(), by).await?;
+    let what = match &body.owner {
+        None => "changed".to_owned(),
+        Some(owner) => format!("changed, and handed over to {owner}"),
+    };
+    journal::happened(&rooms, &caller, What::AgentChanged, ("agent", &id), &what).await?;
     Ok(tagged(agent))
 }
 

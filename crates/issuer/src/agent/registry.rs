@@ -134,17 +134,44 @@ impl Agents {
     /// # Errors
     /// [`AgentError`].
     pub async fn change(&self, id: &str, change: &Change, by: &str) -> Result<Agent, AgentError> {
+        self.change_owned(id, change, None, by).await
+    }
+
+    /// [`Agents::change`], and hands the agent over to another owner, if one is named: an active person of its tenant. One
+    /// that stopped because its owner was disabled goes on.
+    ///
+    /// # Errors
+    /// [`AgentError`]; [`AgentError::Owner`] for an agent that is not there, too.
+    pub async fn change_owned(
+        &self,
+        id: &str,
+        change: &Change,
+        owner: Option<&str>,
+        by: &str,
+    ) -> Result<Agent, AgentError> {
+        // SECURITY: nobody of another tenant, and nobody who is disabled, answers for an agent (test:
+        // `an_agent_is_handed_over_to_an_active_person_of_its_tenant_and_goes_on`).
+        const FITS: &str = "SELECT COUNT(*) FROM users, agents WHERE agents.id = $1 AND users.id = $2
+            AND users.tenant = agents.tenant AND users.status = 'active'";
         const SET: &str =
             "UPDATE agents SET name = $2, trust = $3, servers = $4, scopes = $5, may_act_for = $6,
-            delegation = $7, changed_at = $8, expires_at = $9 WHERE id = $1
+            delegation = $7, changed_at = $8, expires_at = $9, owner = COALESCE($10, owner),
+            status = CASE WHEN $10 IS NOT NULL AND status = 'owner_disabled' THEN 'active' ELSE status END
+            WHERE id = $1
             RETURNING id, tenant, name, owner, trust, status, servers, scopes, may_act_for, delegation,
                 created_at, changed_at, expires_at, last_used_at";
         let said = change.written()?;
         let now = self.clock.now();
         let agent: Result<Agent, AgentError> = transaction!(self.db, tx => {
+            if let Some(owner) = owner {
+                let fits: i64 = sqlx::query_scalar(FITS).bind(id).bind(owner).fetch_one(&mut **tx).await?;
+                if fits == 0 {
+                    return Err(AgentError::Owner);
+                }
+            }
             let row: Option<Row> = sqlx::query_as(SET).bind(id).bind(&change.name).bind(change.trust.as_str())
                 .bind(&said.servers).bind(&said.scopes).bind(&said.may_act_for).bind(&said.delegation).bind(now.0)
-                .bind(change.expires_at.map(|end| end.0)).fetch_optional(&mut **tx).await?;
+                .bind(change.expires_at.map(|end| end.0)).bind(owner).fetch_optional(&mut **tx).await?;
             let agent = Agent::try_from(row.ok_or(AgentError::Unknown)?)?;
             // SECURITY: tokens say what the registry said (test: `what_an_agent_may_use_is_narrowed_within_a_second`).
             tx.revoke(&ended(&agent.id, "the agent was changed", by, now), now).await?;

@@ -1,7 +1,9 @@
-//! Agents: what they prove, and what they get. For whom they act, and their API keys, have files of their own.
+//! Agents: what they prove, and what they get. For whom they act, who answers for
+//! them, and their API keys, have files of their own.
 
 mod api_keys;
 mod exchange;
+mod owners;
 
 use super::clients::{TYPE, assertion};
 use super::*;

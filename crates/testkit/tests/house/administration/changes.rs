@@ -165,6 +165,50 @@ async fn a_disabled_person_keeps_nothing() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_owner_left_goes_on_with_another() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let (leaver, heir, idler) =
+        (bed.person("acme").await, bed.person("acme").await, bed.person("acme").await);
+    let stranger = bed.person("globex").await;
+    let made = good(&bed.post(&admin, "/agents", &json!({"owner": leaver, "name": "Robot"})).await);
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/agents/{id}");
+    for person in [&leaver, &idler] {
+        good(&bed.ask(&admin, &Method::POST, &format!("/people/{person}/disable"), None).await);
+    }
+    let hand_over = async |to: &str| {
+        let shown = bed.get(&admin, &path).await;
+        let tag = [("if-match", shown.headers["etag"].to_str().unwrap())];
+        let change = json!({"owner": to});
+        bed.ask_with(&admin, &Method::PATCH, &path, Some(&change), &tag).await
+    };
+    assert_eq!(good(&bed.get(&admin, &path).await)["status"], "owner_disabled");
+    // To an active person of the same tenant, and to nobody else.
+    for nobody in [stranger.as_str(), idler.as_str(), "usr_unknown", ""] {
+        assert_eq!(problem(&hand_over(nobody).await), (400, "PTN-2123".to_owned()), "{nobody}");
+        assert_eq!(good(&bed.get(&admin, &path).await)["owner"], leaver.as_str());
+    }
+    let changed = good(&hand_over(&heir).await);
+    assert_eq!((&changed["owner"], &changed["status"]), (&json!(heir), &json!("active")));
+    assert_eq!((&changed["name"], &changed["scopes"]), (&made["name"], &made["scopes"]));
+    // It follows the new owner from now on, and the one who left no longer.
+    good(&bed.ask(&admin, &Method::POST, &format!("/people/{leaver}/enable"), None).await);
+    good(&bed.ask(&admin, &Method::POST, &format!("/people/{heir}/disable"), None).await);
+    assert_eq!(good(&bed.get(&admin, &path).await)["status"], "owner_disabled");
+    // What it held under the other one is no longer good, and who has it now is on record.
+    let revoked = good(&bed.get(&bed.operator(), "/revocations?kind=agent").await);
+    assert!(revoked["items"].as_array().unwrap().iter().any(|row| row["id"] == id), "{revoked}");
+    let told = bed.events("agent_changed").into_iter().any(|event| {
+        event["about"]["id"] == id && event["detail"].as_str().is_some_and(|detail| detail.contains(&heir))
+    });
+    assert!(told, "{:?}", bed.events("agent_changed"));
+    // One that was stopped itself is not started by it.
+    good(&bed.ask(&admin, &Method::POST, &format!("{path}/disable"), None).await);
+    assert_eq!(good(&hand_over(&leaver).await)["status"], "disabled");
+}
+
+#[tokio::test]
 async fn a_contract_is_taken_out_of_its_shadow() {
     let bed = AdminBed::open().await;
     let operator = bed.operator();
