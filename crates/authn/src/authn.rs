@@ -372,6 +372,11 @@ impl Verified {
         self.marks.grant.as_deref()
     }
 
+    /// Who may act for the user, as the issuer says (`may_act`, RFC 8693 §4.4).
+    pub fn may_act(&self) -> Option<&serde_json::Value> {
+        self.marks.may_act.as_deref()
+    }
+
     /// The browser session that it stands on (`sid`).
     pub fn session(&self) -> Option<&str> {
         self.marks.session.as_deref()

@@ -50,6 +50,7 @@ macro_rules! steps {
 pub(crate) const STEPS: &[Step] = steps![
     1000 "keys",
     2000 "revocations",
+    2010 "spared_grants",
     3000 "authorize",
     3010 "grants",
     4000 "people",

@@ -228,6 +228,7 @@ impl Contract {
                 subject: subject.map(Arc::from),
                 key: None,
                 issued_at: issued?,
+                may_act: claims.get("may_act").cloned().map(Arc::new),
             };
             let (expires_at, bound_to) = (expires?, bound_to?);
             Some(Claims { principal, marks, expires_at, groups_at, bound_to })

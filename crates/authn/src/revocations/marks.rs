@@ -18,6 +18,8 @@ pub(crate) struct Marks {
     pub(crate) key: Option<Arc<str>>,
     /// `iat`.
     pub(crate) issued_at: Option<Timestamp>,
+    /// `may_act` (RFC 8693 §4.4): who may act for the user. No revocation reads it.
+    pub(crate) may_act: Option<Arc<serde_json::Value>>,
 }
 
 /// Everything about a token that a revocation can mean.

@@ -72,6 +72,8 @@ pub struct Revocation {
     /// Means the tokens that were issued before this moment: for a person who may sign in again. `None` means all,
     /// also those that are yet to come.
     pub not_before: Option<Timestamp>,
+    /// Means only the tokens that there are: grants and sessions stand, and whoever refreshes is read anew.
+    pub spares_grants: bool,
     /// When the row is over: not before the last token that it means has expired. `None` is never.
     pub expires_at: Option<Timestamp>,
     /// Why, for people. No token, no secret, no e-mail address. Clipped to 256 characters.
@@ -89,6 +91,7 @@ impl Revocation {
             tenant: None,
             issuer: None,
             not_before: None,
+            spares_grants: false,
             expires_at: None,
             reason: String::new(),
             by: by.into(),
@@ -112,6 +115,12 @@ impl Revocation {
     #[must_use]
     pub fn issued_before(self, moment: Timestamp) -> Self {
         Self { not_before: Some(moment), ..self }
+    }
+
+    /// Only the tokens that there are; see [`Revocation::spares_grants`].
+    #[must_use]
+    pub fn sparing_grants(self) -> Self {
+        Self { spares_grants: true, ..self }
     }
 
     /// Until this moment: when the last token that it means has expired.

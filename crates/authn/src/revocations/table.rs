@@ -184,7 +184,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn row(seq: i64, revocation: Revocation, lifts: bool) -> Listed {
-        let Revocation { kind, id, tenant, issuer, not_before, expires_at, reason, by } = revocation;
+        let Revocation { kind, id, tenant, issuer, not_before, expires_at, reason, by, .. } = revocation;
         let created_at = NOW;
         Listed { seq, kind, id, tenant, issuer, not_before, expires_at, lifts, reason, by, created_at }
     }
@@ -211,6 +211,7 @@ mod tests {
             subject: text("sub"),
             key: text("kid"),
             issued_at: Some(Timestamp(900_000)),
+            may_act: None,
         };
         let facts = Facts { digest: Digest([7; 32]), principal: &principal, marks: &marks };
         let mut table = Table::default();

@@ -10,7 +10,8 @@ use storage::{Db, StorageError, on, transaction};
 /// Adds a row within a transaction of either kind, and yields its number.
 macro_rules! insert {
     ($tx:expr, $revocation:expr, $lifts:expr, $now:expr) => {{
-        let Revocation { kind, id, tenant, issuer, not_before, expires_at, reason, by } = $revocation;
+        let Revocation { kind, id, tenant, issuer, not_before, spares_grants, expires_at, reason, by } =
+            $revocation;
         let insert = sqlx::query_scalar(INSERT)
             .bind(kind.as_str())
             .bind(id)
@@ -21,7 +22,8 @@ macro_rules! insert {
             .bind($lifts)
             .bind(reason.chars().take(REASON).collect::<String>())
             .bind(by)
-            .bind($now.0);
+            .bind($now.0)
+            .bind(spares_grants);
         let seq: i64 = insert.fetch_one(&mut **$tx).await?;
         seq
     }};
@@ -181,8 +183,8 @@ async fn said(db: &Db) {
 }
 
 const INSERT: &str = "INSERT INTO revocations
-    (kind, id, tenant, issuer, not_before, expires_at, lifts, reason, revoked_by, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING seq";
+    (kind, id, tenant, issuer, not_before, expires_at, lifts, reason, revoked_by, created_at, spares_grants)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq";
 const NOTIFY: &str = "SELECT pg_notify($1, '')";
 /// The longest reason, in characters.
 const REASON: usize = 256;
