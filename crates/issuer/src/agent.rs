@@ -18,7 +18,7 @@ pub(crate) use admission::admit;
 pub use api_key::ApiKeys;
 pub(crate) use assertion::{Assertion, Expected};
 pub use certificate::Names;
-pub use consent::AgentConsents;
+pub use consent::{AgentConsent, AgentConsents};
 pub use credential::{Credential, CredentialError, Credentials, Fresh, NewCredential, Proof};
 pub use registry::{AgentError, Agents, Change, NewAgent};
 pub use row::{Agent, Delegation, MayActFor, Status, Trust};

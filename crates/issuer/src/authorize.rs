@@ -43,7 +43,7 @@ async fn begin(
         let detail = detail.trim_end_matches('.');
         Fault::of(code).saying(format!("{detail}.{}", advice.unwrap_or_default())).into_response()
     };
-    let kept = match request::read(&issuer, &query).await {
+    let kept = match request::read(&issuer, &query, peer.address.ip()).await {
         Ok((_, transaction)) => transaction::keep(&issuer, &transaction).await,
         Err(Refusal::Page { code, detail }) => {
             issuer.note_stranger(

@@ -42,6 +42,8 @@ pub struct Client {
     pub introspects: Vec<String>,
     /// Nobody is asked for consent.
     pub trusted: bool,
+    /// It may wait for a person elsewhere (RFC 8628): the operator wrote it down, or it says so of itself.
+    pub waits: bool,
     /// Of everything it says of itself: consent was given to this and to nothing else.
     pub digest: Digest,
 }
@@ -102,6 +104,8 @@ pub fn is_configurable_id(id: &str) -> bool {
         && !["dyn_", "agt_"].iter().any(|kind| id.starts_with(kind))
 }
 
+/// The grant type of those who wait for a person elsewhere (RFC 8628 §3.4).
+pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// What the metadata says of [`Method`].
 pub(crate) const METHODS: [&str; 6] = [
     "none",

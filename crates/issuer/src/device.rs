@@ -47,6 +47,14 @@ async fn begin(
         ));
     }
     let caller = caller::of(&issuer, &form, &headers, &peer).await?;
+    // SECURITY: a client that anybody can register takes no way that it did not register for (RFC 7591 §2; test:
+    // `a_client_that_did_not_register_for_the_device_flow_does_not_get_it`).
+    if let Caller::Client(client) = &caller
+        && !client.waits
+    {
+        let why = "the client did not register for the device flow: it names its grant type in `grant_types`";
+        return Err(OauthError::new("unauthorized_client", Code::CLIENT_REFUSED, why));
+    }
     let resource = resource_of(&issuer, &form)?;
     if let Caller::Agent(actor) = &caller
         && !actor.agent.may_use(&issuer.config().issuer, &resource.canonical)

@@ -31,7 +31,7 @@ async fn answer(
     }
     let token = form.get("token").ok_or_else(|| OauthError::invalid_request("`token` is missing"))?;
     let known = match refresh::look(&issuer, token).await? {
-        Some(presented) => of_refresh(&issuer, &caller, &presented),
+        Some(presented) => of_refresh(&issuer, &caller, &presented).await?,
         None => of_access(&issuer, &caller, token).await?,
     };
     // Nothing else is said of what is not theirs, not ours, or not good (RFC 7662 §2.2).
@@ -46,7 +46,7 @@ async fn of_access(issuer: &Issuer, caller: &Caller, token: &str) -> Result<Opti
     if !concerns {
         return Ok(None);
     }
-    if revoked::token(issuer, &claims).await? {
+    if revoked::token(issuer, token, &claims).await? {
         return Ok(None);
     }
     if let Some(id) = text("grant_id").filter(|id| id.starts_with("grt_")) {
@@ -60,13 +60,18 @@ async fn of_access(issuer: &Issuer, caller: &Caller, token: &str) -> Result<Opti
     Ok(Some(Value::Object(claims)))
 }
 
-fn of_refresh(issuer: &Issuer, caller: &Caller, presented: &refresh::Presented) -> Option<Value> {
+async fn of_refresh(
+    issuer: &Issuer,
+    caller: &Caller,
+    presented: &refresh::Presented,
+) -> Result<Option<Value>, OauthError> {
     let Grant { client: owner, scopes, user, resource, .. } = &presented.grant;
     let is_good = presented.is_current(issuer.now()) && presented.grant.stands(issuer.now()).is_ok();
-    (owner == caller.id() && is_good).then(|| {
-        json!({
-            "active": true, "client_id": owner, "scope": scopes.join(" "), "sub": user, "aud": resource,
-            "iss": issuer.config().issuer, "exp": presented.expires_at().seconds(), "token_type": "refresh_token",
-        })
-    })
+    if owner != caller.id() || !is_good || revoked::grant(issuer, &presented.grant).await? {
+        return Ok(None);
+    }
+    Ok(Some(json!({
+        "active": true, "client_id": owner, "scope": scopes.join(" "), "sub": user, "aud": resource,
+        "iss": issuer.config().issuer, "exp": presented.expires_at().seconds(), "token_type": "refresh_token",
+    })))
 }

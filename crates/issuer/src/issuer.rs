@@ -64,6 +64,8 @@ pub struct Issuer {
     pub(crate) device_beginnings: Rate,
     /// Clients that did not prove who they are.
     pub(crate) failures: Rate,
+    /// Clients whose documents are fetched for the first time.
+    pub(crate) strangers: Rate,
     /// Refusals of strangers on record.
     pub(crate) complaints: Rate,
     /// The people of all tenants.
@@ -99,6 +101,7 @@ impl Issuer {
             beginnings: Rate::default(),
             device_beginnings: Rate::default(),
             failures: Rate::default(),
+            strangers: Rate::default(),
             complaints: Rate::default(),
             people,
             accounts,

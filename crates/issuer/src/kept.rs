@@ -40,6 +40,11 @@ impl<T: Send + Sync + 'static> Kept<T> {
         Self(Cache::builder().max_capacity(DOCUMENTS).time_to_idle(fetch::LONGEST).build())
     }
 
+    /// Whether it has been asked for.
+    pub(crate) fn knows(&self, url: &str) -> bool {
+        self.0.contains_key(url)
+    }
+
     /// The document at `url`. With `anew` it is fetched although it is fresh, but not more often than every
     /// [`PAUSE`].
     pub(crate) async fn get(

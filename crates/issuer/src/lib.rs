@@ -17,6 +17,7 @@ mod config;
 pub mod consent;
 mod cors;
 mod device;
+mod ending;
 mod fetch;
 mod form;
 pub mod grant;
@@ -41,6 +42,7 @@ pub mod token;
 
 pub use agent::ApiKeys;
 pub use config::{AgentRules, Config, ConfiguredClient, Documents, Registration, ResourceConfig};
+pub use ending::EndError;
 pub use form::{Form, FormError};
 pub use issuer::{Issuer, Parts};
 pub use oauth_error::OauthError;

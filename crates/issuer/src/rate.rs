@@ -13,20 +13,26 @@ pub(crate) struct Rate(Mutex<Minute>);
 struct Minute {
     number: i64,
     all: u32,
-    by_address: HashMap<IpAddr, u32>,
+    counts: HashMap<(IpAddr, Box<str>), u32>,
 }
 
 impl Rate {
-    /// Whether `address` has had `most` in this minute.
-    pub(crate) fn is_spent(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {
+    /// Whether `address` has had `most` of `what` in this minute.
+    pub(crate) fn is_spent(&self, address: IpAddr, what: &str, most: u32, now: Timestamp) -> bool {
         let minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (network(address), what.into());
         minute.number == now.0.div_euclid(60_000)
-            && minute.by_address.get(&network(address)).is_some_and(|count| *count >= most)
+            && minute.counts.get(&key).is_some_and(|count| *count >= most)
     }
 
     /// Counts one more from `address`; `false` when it has had `most` in this minute, or all together have had
     /// [`SHARES`] times as many.
     pub(crate) fn admits(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {
+        self.admits_one(address, "", most, now)
+    }
+
+    /// The same of `what`, which is counted for itself.
+    pub(crate) fn admits_one(&self, address: IpAddr, what: &str, most: u32, now: Timestamp) -> bool {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.0.div_euclid(60_000);
         if minute.number != number {
@@ -36,7 +42,7 @@ impl Rate {
         if minute.all >= most.saturating_mul(SHARES) {
             return false;
         }
-        let count = minute.by_address.entry(network(address)).or_default();
+        let count = minute.counts.entry((network(address), what.into())).or_default();
         if *count >= most {
             return false;
         }
@@ -76,6 +82,12 @@ mod tests {
         assert!(!rate.admits(at("2001:db8::3"), 2, now), "one network");
         assert!(rate.admits(at("2001:db8:0:1::3"), 2, now), "another network");
         assert!(rate.admits(at("2001:db8::3"), 2, Timestamp(60_000)), "another minute");
+        assert!(rate.admits(at("2001:db8::4"), 2, Timestamp(60_000)));
+        let (full, empty) = (at("2001:db8::3"), at("2001:db8::3"));
+        assert!(
+            rate.is_spent(full, "", 2, Timestamp(60_000)) && !rate.is_spent(empty, "x", 2, Timestamp(60_000))
+        );
+        assert!(rate.admits_one(full, "x", 2, Timestamp(60_000)), "something else");
         let others =
             (0..=255).filter(|last| rate.admits(at(&format!("10.0.0.{last}")), 1, Timestamp(120_000)));
         assert_eq!(others.count(), 20);

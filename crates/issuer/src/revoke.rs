@@ -40,9 +40,15 @@ async fn answer(
     if text("client_id") != Some(caller.id()) {
         return Ok(StatusCode::OK);
     }
-    // An access token cannot be told from others of its grant by a client that lost it: all of them end.
-    let ended = match text("grant_id") {
-        Some(id) => grant::revoke(&issuer, id, why).await?,
+    // An access token cannot be told from others of its grant by a client that lost it: all of them end. SECURITY: a grant
+    // that somebody else's token was exchanged under is not the caller's to end
+    // (test: `an_agent_that_gives_its_token_back_ends_nothing_of_the_persons`).
+    let grant = match text("grant_id") {
+        Some(id) => grant::find(&issuer, id).await?.filter(|grant| grant.client == caller.id()),
+        None => None,
+    };
+    let ended = match grant {
+        Some(grant) => grant::revoke(&issuer, &grant.id, why).await?,
         None => false,
     };
     if let (false, Some(id)) = (ended, text("jti")) {

@@ -140,7 +140,7 @@ impl Sessions {
         const FIND: &str = "UPDATE browser_sessions SET seen_at = $1
             WHERE digest = $2 AND expires_at > $1 AND seen_at > $3
               AND EXISTS (SELECT 1 FROM users WHERE users.id = browser_sessions.user_id AND users.status = 'active')
-              AND NOT EXISTS (SELECT 1 FROM revocations WHERE NOT revocations.lifts
+              AND NOT EXISTS (SELECT 1 FROM revocations WHERE NOT revocations.lifts AND NOT revocations.spares_grants
                 AND (revocations.expires_at IS NULL OR revocations.expires_at > $1)
                 AND revocations.not_before > browser_sessions.created_at
                 AND (revocations.tenant IS NULL OR revocations.tenant = browser_sessions.tenant)
@@ -156,16 +156,15 @@ impl Sessions {
         row.map(session).transpose()
     }
 
-    /// The open session of that id.
+    /// The session of that id, whether or not it is still open: what was granted in it may stand.
     ///
     /// # Errors
     /// [`StorageError`].
     pub async fn by_id(&self, id: &str) -> Result<Option<Session>, StorageError> {
         const FIND: &str = "SELECT id, user_id, tenant, issuer, auth_time, amr, acr, created_at, expires_at
-            FROM browser_sessions WHERE id = $1 AND expires_at > $2";
-        let now = self.clock.now().0;
+            FROM browser_sessions WHERE id = $1";
         let row: Option<Row> =
-            on!(self.db, pool => sqlx::query_as(FIND).bind(id).bind(now).fetch_optional(pool).await)?;
+            on!(self.db, pool => sqlx::query_as(FIND).bind(id).fetch_optional(pool).await)?;
         row.map(session).transpose()
     }
 
@@ -182,47 +181,51 @@ impl Sessions {
         rows.into_iter().map(session).collect()
     }
 
-    /// Ends one session; says whether it was there.
+    /// Closes a session that another took the place of: its cookie finds nobody, and whoever it came from can still say
+    /// that it is over.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn end(&self, id: &str) -> Result<bool, StorageError> {
-        const END: &str = "DELETE FROM browser_sessions WHERE id = $1 RETURNING id";
-        let ended: Option<String> =
-            on!(self.db, pool => sqlx::query_scalar(END).bind(id).fetch_optional(pool).await)?;
-        Ok(ended.is_some())
+    pub async fn close(&self, id: &str) -> Result<(), StorageError> {
+        const CLOSE: &str = "UPDATE browser_sessions SET expires_at = $1 WHERE id = $2 AND expires_at > $1";
+        let now = self.clock.now().0;
+        on!(self.db, pool => sqlx::query(CLOSE).bind(now).bind(id).execute(pool).await.map(drop))?;
+        Ok(())
     }
 
-    /// Ends every session of a person; returns their ids.
+    /// Forgets one session, the last step of ending it ([`crate::Issuer::end_session`]).
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn end_of_user(&self, user: &str) -> Result<Vec<String>, StorageError> {
-        const END: &str = "DELETE FROM browser_sessions WHERE user_id = $1 RETURNING id";
-        Ok(on!(self.db, pool => sqlx::query_scalar(END).bind(user).fetch_all(pool).await)?)
+    pub(crate) async fn forget(&self, id: &str) -> Result<(), StorageError> {
+        const FORGET: &str = "DELETE FROM browser_sessions WHERE id = $1";
+        on!(self.db, pool => sqlx::query(FORGET).bind(id).execute(pool).await.map(drop))?;
+        Ok(())
     }
 
-    /// Ends the sessions that came from a provider and that it says are over; returns id and person of each.
+    /// The sessions, open or not, that came from a provider and that it means.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn end_by_provider(
+    pub async fn of_provider(
         &self,
         tenant: &str,
         issuer: &str,
         ended: &Ended<'_>,
-    ) -> Result<Vec<(String, String)>, StorageError> {
-        const BY_SID: &str = "DELETE FROM browser_sessions
-            WHERE tenant = $1 AND issuer = $2 AND idp_sid = $3 RETURNING id, user_id";
-        const BY_SUBJECT: &str = "DELETE FROM browser_sessions
-            WHERE tenant = $1 AND issuer = $2 AND subject = $3 RETURNING id, user_id";
+    ) -> Result<Vec<Session>, StorageError> {
+        const BY_SID: &str = "SELECT id, user_id, tenant, issuer, auth_time, amr, acr, created_at, expires_at
+            FROM browser_sessions WHERE tenant = $1 AND issuer = $2 AND idp_sid = $3";
+        const BY_SUBJECT: &str =
+            "SELECT id, user_id, tenant, issuer, auth_time, amr, acr, created_at, expires_at
+            FROM browser_sessions WHERE tenant = $1 AND issuer = $2 AND subject = $3";
         let (text, what) = match ended {
             Ended::Sid(sid) => (BY_SID, *sid),
             Ended::Subject(subject) => (BY_SUBJECT, *subject),
         };
-        Ok(on!(self.db, pool => {
+        let rows: Vec<Row> = on!(self.db, pool => {
             sqlx::query_as(text).bind(tenant).bind(issuer).bind(what).fetch_all(pool).await
-        })?)
+        })?;
+        rows.into_iter().map(session).collect()
     }
 
     /// Forgets what ended long ago. Until then a provider may still say that the session it came from is over, and what
@@ -321,15 +324,17 @@ mod tests {
             bed.clock.advance(Duration::from_secs(101));
             assert!(!bed.is_open(&idle).await, "idle");
             let (left, cookie) = bed.open(None).await;
-            assert!(bed.sessions.end(&left.id).await.unwrap() && !bed.is_open(&cookie).await);
-            assert!(!bed.sessions.end(&left.id).await.unwrap());
+            bed.sessions.close(&left.id).await.unwrap();
+            assert!(!bed.is_open(&cookie).await && bed.sessions.by_id(&left.id).await.unwrap().is_some());
+            bed.sessions.forget(&left.id).await.unwrap();
+            assert!(bed.sessions.by_id(&left.id).await.unwrap().is_none());
             let (_, cookie) = bed.open(None).await;
             bed.people.set_active(&bed.user, false).await.unwrap();
             assert!(!bed.is_open(&cookie).await, "of a disabled person");
             assert_eq!(bed.sessions.of_user(&bed.user).await.unwrap().len(), 2);
             bed.clock.advance(Duration::from_secs(91 * 24 * 3600));
             bed.sessions.sweep().await.unwrap();
-            assert!(bed.sessions.end_of_user(&bed.user).await.unwrap().is_empty());
+            assert!(bed.sessions.by_id(&session.id).await.unwrap().is_none());
         }
     }
 
@@ -355,23 +360,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_provider_ends_its_own_sessions_and_no_others() {
+    async fn a_providers_sessions_are_found_open_or_not_and_no_others() {
         for test in TestDb::each().await {
             let bed = bed(&test.db).await;
-            let (one, first) = bed.open(Some("sid-1")).await;
-            let (_, second) = bed.open(Some("sid-2")).await;
+            let (one, _) = bed.open(Some("sid-1")).await;
+            let (two, _) = bed.open(Some("sid-2")).await;
+            bed.sessions.close(&one.id).await.unwrap();
             for (tenant, issuer) in [("other", "https://idp.example"), ("acme", "https://other.example")] {
-                let ended =
-                    bed.sessions.end_by_provider(tenant, issuer, &Ended::Subject("s1")).await.unwrap();
-                assert!(ended.is_empty());
+                let found = bed.sessions.of_provider(tenant, issuer, &Ended::Subject("s1")).await.unwrap();
+                assert!(found.is_empty());
             }
-            let end = async |ended: &Ended<'_>| {
-                bed.sessions.end_by_provider("acme", "https://idp.example", ended).await.unwrap()
+            let find = async |ended: &Ended<'_>| {
+                let found = bed.sessions.of_provider("acme", "https://idp.example", ended).await.unwrap();
+                found.into_iter().map(|session| session.id).collect::<std::collections::BTreeSet<_>>()
             };
-            assert_eq!(end(&Ended::Sid("sid-1")).await, [(one.id, bed.user.clone())]);
-            assert!(!bed.is_open(&first).await && bed.is_open(&second).await);
-            assert_eq!(end(&Ended::Subject("s1")).await.len(), 1);
-            assert!(!bed.is_open(&second).await);
+            assert_eq!(find(&Ended::Sid("sid-1")).await, [one.id.clone()].into());
+            assert_eq!(find(&Ended::Sid("sid-3")).await, [].into());
+            assert_eq!(find(&Ended::Subject("s1")).await, [one.id, two.id].into());
         }
     }
 

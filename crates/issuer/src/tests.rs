@@ -5,6 +5,7 @@ mod clients;
 mod codes;
 mod devices;
 mod documents;
+mod ending;
 mod id_jag;
 mod people;
 mod refreshing;
@@ -222,6 +223,7 @@ fn alice(now: Timestamp) -> Approval {
         groups: vec!["staff".into()],
         session: "ses_1".into(),
         auth_time: now,
+        given_at: now,
         scopes: vec!["mcp:call".into(), "mcp:read".into(), "more".into()],
     }
 }

@@ -5,6 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use storage::{Db, StorageError, on, sqlx};
 
+/// That a person lets an agent act for them at one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConsent {
+    /// The agent.
+    pub agent: String,
+    /// What people are shown of it.
+    pub name: String,
+    /// The endpoint.
+    pub resource: String,
+    /// The most it may have there.
+    pub scopes: Vec<String>,
+    /// When it was given.
+    pub given_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 /// The consents of all people to agents.
 #[derive(Clone)]
 pub struct AgentConsents {
@@ -59,18 +76,35 @@ impl AgentConsents {
         let found: Option<String> = on!(self.db, pool => {
             sqlx::query_scalar(FIND).bind(user).bind(agent).bind(resource).bind(now.0).fetch_optional(pool).await
         })?;
-        let read = |text: String| {
-            serde_json::from_str(&text).map_err(|_| StorageError::Corrupt(format!("consent to {agent}")))
-        };
-        found.map(read).transpose()
+        found.map(|scopes| read(agent, &scopes)).transpose()
     }
 
-    /// A person takes it back, everywhere. Tokens that exist end with a revocation of the agent, which is the caller's to
-    /// make. Whether there was any.
+    /// What a person lets agents do, by agent and endpoint.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn withdraw(&self, user: &str, agent: &str) -> Result<bool, StorageError> {
+    pub async fn of_user(&self, user: &str) -> Result<Vec<AgentConsent>, StorageError> {
+        const LIST: &str = "SELECT agent, agents.name, resource, agent_consents.scopes, given_at,
+                agent_consents.expires_at
+            FROM agent_consents JOIN agents ON agents.id = agent
+            WHERE user_id = $1 AND agent_consents.expires_at > $2 ORDER BY agent, resource";
+        let now = self.clock.now().0;
+        let rows: Vec<(String, String, String, String, i64, i64)> =
+            on!(self.db, pool => sqlx::query_as(LIST).bind(user).bind(now).fetch_all(pool).await)?;
+        let consent =
+            |(agent, name, resource, scopes, given_at, expires_at): (String, _, _, String, _, _)| {
+                let scopes = read(&agent, &scopes)?;
+                let [given_at, expires_at] = [given_at, expires_at].map(Timestamp);
+                Ok(AgentConsent { agent, name, resource, scopes, given_at, expires_at })
+            };
+        rows.into_iter().map(consent).collect()
+    }
+
+    /// A person takes it back, everywhere; the last step of [`crate::Issuer::withdraw_from_agent`]. Whether there was any.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn withdraw(&self, user: &str, agent: &str) -> Result<bool, StorageError> {
         const WITHDRAW: &str =
             "DELETE FROM agent_consents WHERE user_id = $1 AND agent = $2 RETURNING resource";
         let gone: Vec<String> = on!(self.db, pool => {
@@ -78,6 +112,10 @@ impl AgentConsents {
         })?;
         Ok(!gone.is_empty())
     }
+}
+
+fn read(agent: &str, scopes: &str) -> Result<Vec<String>, StorageError> {
+    serde_json::from_str(scopes).map_err(|_| StorageError::Corrupt(format!("consent to {agent}")))
 }
 
 /// How long a person is not asked again.

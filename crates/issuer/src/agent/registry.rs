@@ -257,16 +257,7 @@ impl Agents {
 
 /// Everything that an agent held until now.
 pub(super) fn ended(id: &str, reason: &str, by: &str, now: Timestamp) -> Revocation {
-    Revocation {
-        kind: Kind::Agent,
-        id: id.to_owned(),
-        tenant: None,
-        issuer: None,
-        not_before: Some(now),
-        expires_at: Some(now.after(LONGEST_TOKEN)),
-        reason: reason.to_owned(),
-        by: by.to_owned(),
-    }
+    Revocation::new(Kind::Agent, id, by).issued_before(now).until(now.after(LONGEST_TOKEN)).because(reason)
 }
 
 struct Written {

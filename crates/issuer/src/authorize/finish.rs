@@ -30,6 +30,9 @@ pub struct Approval {
     pub session: String,
     /// When the person last proved who they are.
     pub auth_time: Timestamp,
+    /// When they agreed: whatever ended since ends this too.
+    #[serde(default)]
+    pub given_at: Timestamp,
     /// What was agreed to: the transaction's scopes, or fewer.
     pub scopes: Vec<String>,
 }

@@ -4,8 +4,10 @@
 
 use super::transaction::Transaction;
 use crate::client::{self, Client, FindError};
+use crate::token::narrow::{lower_origin, scopes_asked};
 use crate::{Form, Issuer, OauthError};
 use model::Code;
+use std::net::IpAddr;
 
 /// A request that ends at once.
 pub(crate) enum Refusal {
@@ -23,11 +25,19 @@ pub(crate) enum Refusal {
 }
 
 /// Reads a request.
-pub(crate) async fn read(issuer: &Issuer, query: &str) -> Result<(Client, Transaction), Refusal> {
+pub(crate) async fn read(
+    issuer: &Issuer,
+    query: &str,
+    from: IpAddr,
+) -> Result<(Client, Transaction), Refusal> {
     let page = |code, detail: String| Refusal::Page { code, detail };
     let form = Form::parse(query.as_bytes()).map_err(|error| page(Code::OAUTH_REQUEST, error.to_string()))?;
     let missing = |name: &str| page(Code::OAUTH_REQUEST, format!("`{name}` is missing"));
     let id = form.get("client_id").ok_or_else(|| missing("client_id"))?;
+    if !issuer.may_be_looked_for(id, from) {
+        let why = "too many clients that nobody knew here began from your address; wait a minute";
+        return Err(page(Code::CLIENT_LIMIT, why.to_owned()));
+    }
     let client = client::find(issuer, id).await.map_err(|error| match error {
         FindError::Storage(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a client cannot be looked up");
@@ -96,7 +106,7 @@ fn fill(
     }
     transaction.code_challenge = challenge(form)?;
     transaction.resource = resource(issuer, form.get("resource"))?;
-    transaction.scopes = scopes(issuer, client, &transaction.resource, form.get("scope"))?;
+    transaction.scopes = scopes(issuer, client, &transaction.resource, form)?;
     for word in form.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
         match word {
             "none" => transaction.ask_nothing = true,
@@ -145,12 +155,6 @@ pub(crate) fn resource(issuer: &Issuer, asked: Option<&str>) -> Result<String, O
     }
 }
 
-fn lower_origin(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
-}
-
 /// What may be granted of what was asked for. Nothing asked for means everything the resource has.
 ///
 /// # Errors
@@ -159,22 +163,12 @@ pub(crate) fn scopes(
     issuer: &Issuer,
     client: &Client,
     resource: &str,
-    asked: Option<&str>,
+    form: &Form,
 ) -> Result<Vec<String>, OauthError> {
     let known = issuer.resource(resource).map(|resource| resource.scopes).unwrap_or_default();
     let may = |scope: &&String| client.scopes.as_ref().is_none_or(|most| most.contains(scope));
     let most: Vec<String> = known.iter().filter(may).cloned().collect();
-    let asked: Vec<&str> = asked
-        .unwrap_or_default()
-        .split(' ')
-        // A wish for a refresh token, and one for an ID token: neither is a scope of a resource.
-        .filter(|scope| {
-            !scope.is_empty() && !["offline_access", "openid", "profile", "email"].contains(scope)
-        })
-        .collect();
-    if asked.is_empty() {
-        return Ok(most);
-    }
+    let Some(asked) = scopes_asked(form) else { return Ok(most) };
     let granted: Vec<String> = most.iter().filter(|scope| asked.contains(&scope.as_str())).cloned().collect();
     if granted.is_empty() && !known.is_empty() {
         let why = "none of the scopes asked for is one of this resource";

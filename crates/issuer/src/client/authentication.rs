@@ -12,8 +12,8 @@ use net::listen::Peer;
 pub(crate) enum Proof {
     /// Nothing but the id.
     Nothing,
-    /// A secret.
-    Secret(String),
+    /// A secret, in the ways in which it may be read.
+    Secret(Vec<String>),
     /// A JWT that the client signed.
     Assertion(String),
 }
@@ -29,29 +29,32 @@ pub(crate) async fn authenticate(
     peer: &Peer,
 ) -> Result<Client, OauthError> {
     let (address, now) = (peer.address.ip(), issuer.now());
-    // SECURITY: secrets are not tried one after the other (test: `proofs_of_a_client_cannot_be_tried_for_ever`).
-    if issuer.failures.is_spent(address, FAILURES, now) {
-        return Err(OauthError {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            ..OauthError::new(
-                "temporarily_unavailable",
-                Code::CLIENT_LIMIT,
-                "too many failed proofs; wait a minute",
-            )
-        });
+    let (id, proof) = read(headers, form)?;
+    // SECURITY: the secrets of a client are not tried one after the other, and whoever tries keeps nobody out but those who
+    // show a secret of that client from the same address (test: `proofs_of_a_client_cannot_be_tried_for_ever`).
+    let is_secret = matches!(proof, Proof::Secret(_));
+    if is_secret && issuer.failures.is_spent(address, &id, FAILURES, now) {
+        return Err(limited("too many failed proofs; wait a minute"));
     }
-    let proven = prove(issuer, headers, form).await;
-    if let Err(error) = &proven
-        && error.error == "invalid_client"
-    {
-        issuer.failures.admits(address, FAILURES, now);
+    if !issuer.may_be_looked_for(&id, address) {
+        return Err(limited("too many clients that nobody knew here; wait a minute"));
+    }
+    let proven = prove(issuer, &id, proof).await;
+    if is_secret && proven.as_ref().is_err_and(|error| error.error == "invalid_client") {
+        issuer.failures.admits_one(address, &id, FAILURES, now);
     }
     proven
 }
 
-async fn prove(issuer: &Issuer, headers: &HeaderMap, form: &Form) -> Result<Client, OauthError> {
-    let (id, proof) = read(headers, form)?;
-    let client = match find(issuer, &id).await {
+fn limited(why: &str) -> OauthError {
+    OauthError {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        ..OauthError::new("temporarily_unavailable", Code::CLIENT_LIMIT, why)
+    }
+}
+
+async fn prove(issuer: &Issuer, id: &str, proof: Proof) -> Result<Client, OauthError> {
+    let client = match find(issuer, id).await {
         Ok(client) => client,
         Err(super::FindError::Storage(error)) => return Err(error.into()),
         Err(error) => {
@@ -70,8 +73,10 @@ async fn verify(issuer: &Issuer, client: &Client, proof: Proof) -> Result<(), Oa
         (_, Method::PrivateKeyJwt, Proof::Assertion(assertion)) => {
             assertion::verify(issuer, client, &assertion).await
         }
-        (_, Method::Secret, Proof::Secret(secret)) => match client.secret {
-            Some(known) if is_same(known, Digest::of(secret.as_bytes())) => Ok(()),
+        (_, Method::Secret, Proof::Secret(secrets)) => match client.secret {
+            Some(known) if secrets.iter().any(|secret| is_same(known, Digest::of(secret.as_bytes()))) => {
+                Ok(())
+            }
             _ => Err(OauthError::invalid_client("the secret is wrong")),
         },
         _ => Err(wrong()),
@@ -87,12 +92,12 @@ fn is_same(known: Digest, given: Digest) -> bool {
 fn read(headers: &HeaderMap, form: &Form) -> Result<(String, Proof), OauthError> {
     let named = form.get("client_id").map(str::to_owned);
     let mut proofs = Vec::new();
-    if let Some((id, secret)) = basic(headers)? {
-        proofs.push((id, Proof::Secret(secret)));
+    if let Some((id, secrets)) = basic(headers)? {
+        proofs.push((id, Proof::Secret(secrets)));
     }
     if let Some(secret) = form.get("client_secret") {
         let id = named.clone().ok_or_else(|| OauthError::invalid_request("`client_id` is missing"))?;
-        proofs.push((id, Proof::Secret(secret.to_owned())));
+        proofs.push((id, Proof::Secret(vec![secret.to_owned()])));
     }
     match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (None, None) => {}
@@ -117,8 +122,9 @@ fn read(headers: &HeaderMap, form: &Form) -> Result<(String, Proof), OauthError>
     Ok((id, proof))
 }
 
-/// `client_secret_basic`: both parts are form-encoded first (RFC 6749 §2.3.1).
-fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
+/// `client_secret_basic`: both parts are form-encoded first (RFC 6749 §2.3.1). Many clients leave that out, so the secret is
+/// taken as it stands, too.
+fn basic(headers: &HeaderMap) -> Result<Option<(String, Vec<String>)>, OauthError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let refuse = || OauthError::invalid_client("the `Authorization` header is not one of Basic");
@@ -134,13 +140,14 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
     let (id, secret) = plain.split_once(':').ok_or_else(refuse)?;
     // A key without a value: the one decoder of forms that there is.
     let decode = |text: &str| {
-        let text = text.replace(['&', '='], "");
+        let text = text.replace('&', "%26").replace('=', "%3D");
         form_urlencoded::parse(text.as_bytes()).next().map(|(text, _)| text.into_owned())
     };
-    Ok(Some((decode(id).ok_or_else(refuse)?, decode(secret).unwrap_or_default())))
+    let id = decode(id).ok_or_else(refuse)?;
+    Ok(Some((id, vec![decode(secret).unwrap_or_default(), secret.to_owned()])))
 }
 
-/// The most failed proofs of one address in a minute.
+/// The most failed proofs of one client from one address in a minute.
 const FAILURES: u32 = 30;
 /// RFC 7523 §2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

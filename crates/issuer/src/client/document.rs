@@ -1,7 +1,7 @@
 //! Clients whose id is the URL of a document about them (OAuth Client ID Metadata Document).
 
 use super::find::FindError;
-use super::{Client, Keys, Kind, Method, check_redirect_uri, metadata};
+use super::{Client, DEVICE_CODE, Keys, Kind, Method, check_redirect_uri, metadata};
 use crate::{Documents, Issuer};
 use model::Digest;
 use net::egress::Rule;
@@ -79,6 +79,7 @@ fn read(id: &str, document: &Map<String, Value>) -> Result<Client, String> {
     for uri in &redirect_uris {
         check_redirect_uri(uri).map_err(|why| format!("its `redirect_uris` has {why}"))?;
     }
+    let grants = metadata::texts(document, "grant_types", 16)?.unwrap_or_default();
     for (list, needed) in [("grant_types", "authorization_code"), ("response_types", "code")] {
         let given = metadata::texts(document, list, 16)?;
         if given.is_some_and(|given| !given.iter().any(|one| one == needed)) {
@@ -97,8 +98,10 @@ fn read(id: &str, document: &Map<String, Value>) -> Result<Client, String> {
         Some(Some("private_key_jwt")) => Method::PrivateKeyJwt,
         Some(_) => return Err("its `token_endpoint_auth_method` is neither none nor private_key_jwt".into()),
     };
-    if (method == Method::PrivateKeyJwt) != (keys != Keys::None) {
-        return Err("it has keys without private_key_jwt, or the other way round".into());
+    // Keys of a client that proves nothing are for something else, such as what it signs for others.
+    let keys = if method == Method::PrivateKeyJwt { keys } else { Keys::None };
+    if method == Method::PrivateKeyJwt && keys == Keys::None {
+        return Err("it has private_key_jwt and no keys".into());
     }
     let told: Vec<(&String, &Value)> = {
         let mut all: Vec<_> = document.iter().collect();
@@ -109,6 +112,7 @@ fn read(id: &str, document: &Map<String, Value>) -> Result<Client, String> {
         redirect_uris,
         method,
         keys,
+        waits: grants.iter().any(|grant| grant == DEVICE_CODE),
         digest: Digest::of(serde_json::to_string(&told).unwrap_or_default().as_bytes()),
         ..Client::named(id, Kind::Document, name)
     })
@@ -182,6 +186,10 @@ mod tests {
         let signed =
             read_with(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwk})).unwrap();
         assert_eq!(signed.method, Method::PrivateKeyJwt);
+        let public = read_with(json!({"jwks": jwk})).unwrap();
+        assert_eq!((public.method, public.keys, public.waits), (Method::None, Keys::None, false));
+        let device = json!(["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]);
+        assert!(read_with(json!({"grant_types": device})).unwrap().waits);
         for bad in [
             json!({"client_id": "https://app.example/d"}),
             json!({"client_id": null}),
@@ -199,7 +207,6 @@ mod tests {
             json!({"logo_uri": "http://app.example/x"}),
             json!({"token_endpoint_auth_method": "client_secret_post"}),
             json!({"token_endpoint_auth_method": "private_key_jwt"}),
-            json!({"jwks": jwk}),
             json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwk, "jwks_uri": "https://app.example/j"}),
             json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "http://app.example/j"}),
             json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{"kty": "EC", "d": "x"}]}}),

@@ -4,6 +4,7 @@ use super::{Client, Kind, document, registered};
 use crate::kept::KeptError;
 use crate::{Issuer, revoked};
 use model::{Code, Digest};
+use std::net::IpAddr;
 use std::sync::Arc;
 use storage::StorageError;
 
@@ -62,6 +63,7 @@ pub async fn find(issuer: &Issuer, id: &str) -> Result<Client, FindError> {
             scopes: known.scopes.clone(),
             introspects: known.introspects.clone(),
             trusted: known.trusted,
+            waits: true,
             // Consent is for what the person saw; the operator may mend the rest.
             digest: Digest::of(id.as_bytes()),
         }
@@ -77,6 +79,19 @@ pub async fn find(issuer: &Issuer, id: &str) -> Result<Client, FindError> {
     if revoked::client(issuer, id).await? { Err(FindError::Revoked) } else { Ok(client) }
 }
 
+impl Issuer {
+    /// Whether a client may be looked for: a document that is not known here is fetched, which takes one of few places, so
+    /// one address has so many of them in a minute.
+    pub(crate) fn may_be_looked_for(&self, id: &str, address: IpAddr) -> bool {
+        // SECURITY: test `one_address_does_not_keep_the_documents_of_others_out`.
+        let is_fetched = id.contains("://") && !self.documents.knows(id);
+        !is_fetched || self.strangers.admits(address, STRANGERS, self.now())
+    }
+}
+
+/// The most documents that one address makes us fetch for the first time in a minute.
+const STRANGERS: u32 = 30;
+
 impl Client {
     /// A client with nothing but its id, kind and name.
     pub(crate) fn named(id: &str, kind: Kind, name: String) -> Self {
@@ -91,6 +106,7 @@ impl Client {
             scopes: None,
             introspects: Vec::new(),
             trusted: false,
+            waits: false,
             digest: Digest::of(id.as_bytes()),
         }
     }

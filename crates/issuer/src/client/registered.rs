@@ -2,7 +2,10 @@
 //! nothing is pruned; a client is taken out of use by a revocation of its id.
 
 use super::find::ID_BYTES;
-use super::{Client, Keys, Kind, Method, check_redirect_uri, is_loopback_redirect, is_private_use, metadata};
+use super::{
+    Client, DEVICE_CODE, Keys, Kind, Method, check_redirect_uri, is_loopback_redirect, is_private_use,
+    metadata,
+};
 use crate::{Issuer, OauthError};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -35,6 +38,9 @@ struct Registration {
     /// `jwks_uri`, with `private_key_jwt`; else it is a public client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<String>,
+    /// It may use the device flow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    d: bool,
     /// When it registered, in seconds since the epoch.
     i: i64,
 }
@@ -93,7 +99,7 @@ fn answer(id: &str, registration: &Registration) -> Value {
         "client_id_issued_at": registration.i,
         "client_name": registration.n,
         "redirect_uris": registration.r,
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": grants(registration),
         "response_types": ["code"],
         "application_type": if registration.t { "native" } else { "web" },
         "token_endpoint_auth_method": if registration.k.is_some() { "private_key_jwt" } else { "none" },
@@ -102,6 +108,10 @@ fn answer(id: &str, registration: &Registration) -> Value {
         members.insert("jwks_uri".into(), json!(uri));
     }
     answer
+}
+
+fn grants(registration: &Registration) -> Vec<&'static str> {
+    ["authorization_code", "refresh_token"].into_iter().chain(registration.d.then_some(DEVICE_CODE)).collect()
 }
 
 /// Reads what a client says of itself. A secret is not issued, whatever method is asked for: a public client with PKCE
@@ -138,6 +148,8 @@ fn read(document: &Map<String, Value>, now: i64) -> Result<Registration, OauthEr
             return Err(wrong(format!("`{list}` lacks {}", offered.first().copied().unwrap_or_default())));
         }
     }
+    let grants = metadata::texts(document, "grant_types", 16).map_err(wrong)?.unwrap_or_default();
+    let waits = grants.iter().any(|grant| grant == DEVICE_CODE);
     let keys = match document.get("token_endpoint_auth_method").map(Value::as_str) {
         Some(Some("private_key_jwt")) => match metadata::keys(document).map_err(wrong)? {
             Keys::At(uri) => Some(uri),
@@ -147,7 +159,7 @@ fn read(document: &Map<String, Value>, now: i64) -> Result<Registration, OauthEr
         Some(_) => return Err(wrong("`token_endpoint_auth_method` is not one that is offered".into())),
     };
     let name = name.unwrap_or_else(|| "A client without a name".to_owned());
-    Ok(Registration { n: name, r: uris, t: native, k: keys, i: now })
+    Ok(Registration { n: name, r: uris, t: native, k: keys, d: waits, i: now })
 }
 
 fn seal(issuer: &Issuer, registration: &Registration) -> Result<String, OauthError> {
@@ -170,6 +182,7 @@ pub(super) fn open(issuer: &Issuer, id: &str) -> Option<Client> {
         redirect_uris: registration.r,
         method: if keys == Keys::None { Method::None } else { Method::PrivateKeyJwt },
         keys,
+        waits: registration.d,
         ..Client::named(id, Kind::Registered, registration.n)
     })
 }

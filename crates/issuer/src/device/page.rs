@@ -3,6 +3,7 @@
 use super::code;
 use super::guesses::Guesses;
 use super::rows::{Approval, Asked};
+use crate::client::{self, Client};
 use crate::pages::{Fault, Next, Visitor, form_token, go, is_ours, page, read_form, visitor};
 use crate::{Form, Issuer};
 use askama::Template;
@@ -35,6 +36,8 @@ struct Decide<'a> {
     code: &'a str,
     name: &'a str,
     client: &'a str,
+    origin: &'a str,
+    is_vouched: bool,
     is_agent: bool,
     came_from: &'a str,
     is_here: bool,
@@ -109,7 +112,7 @@ async fn look_up(
     }
     match issuer.devices().waiting(&letters).await? {
         None => Ok(enter(visitor, typed, Some("No device waits under this code. It may have expired."))),
-        Some(asked) => asking(issuer, visitor, &letters, &asked, peer),
+        Some(asked) => asking(issuer, visitor, &letters, &asked, peer).await,
     }
 }
 
@@ -124,7 +127,7 @@ fn enter(visitor: &Visitor, typed: &str, notice: Option<&str>) -> Response {
     page(&shown, StatusCode::OK, "")
 }
 
-fn asking(
+async fn asking(
     issuer: &Issuer,
     visitor: &Visitor,
     letters: &str,
@@ -134,13 +137,18 @@ fn asking(
     // Bound to the code: a form that was shown for one device decides about no other. Sealed, since a person can make the
     // tokens of plain forms, and would guess at codes by deciding (test: `codes_are_not_guessed_by_deciding`).
     let own = form_token(&visitor.cookie, &purpose(letters));
+    let is_agent = asked.client.starts_with("agt_");
+    let client = if is_agent { None } else { Some(client::find(issuer, &asked.client).await?) };
+    let origin = client.as_ref().map(Client::origin);
     let sealed = issuer.sealer.seal(SEALED, own.as_bytes(), issuer.dice.as_ref());
     let shown = Decide {
         form: sealed.map_err(|_| Fault::of(Code::SIGN_IN_UNAVAILABLE))?,
         code: letters,
         name: &asked.client_name,
         client: &asked.client,
-        is_agent: asked.client.starts_with("agt_"),
+        origin: origin.as_deref().unwrap_or("This is an agent of your organisation's registry."),
+        is_vouched: client.as_ref().is_none_or(Client::is_vouched),
+        is_agent,
         came_from: &asked.came_from,
         is_here: asked.came_from == peer.address.ip().to_string(),
         place: crate::pages::words::place(&issuer.config().issuer, &asked.resource),
@@ -170,6 +178,7 @@ async fn decide(
         tenant: visitor.session.tenant.clone(),
         session: visitor.session.id.clone(),
         auth_time: visitor.session.auth_time,
+        given_at: issuer.now(),
     });
     let decided = issuer.devices().decide(letters, approval.as_ref()).await?;
     let asked = decided.ok_or_else(|| Fault::of(Code::DEVICE_REFUSED))?;

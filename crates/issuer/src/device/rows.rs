@@ -39,6 +39,9 @@ pub(crate) struct Approval {
     pub(crate) session: String,
     /// When the person last proved who they are.
     pub(crate) auth_time: Timestamp,
+    /// When they approved: whatever ended since ends this too.
+    #[serde(default)]
+    pub(crate) given_at: Timestamp,
 }
 
 /// What a device hears when it asks.
@@ -55,7 +58,7 @@ pub(crate) enum Poll {
     /// There is no such code, or another client's, or it was used.
     Unknown,
     /// Yes; nobody hears this a second time.
-    Approved(Asked, Approval),
+    Approved(Box<(Asked, Approval)>),
 }
 
 /// Devices that wait.
@@ -181,7 +184,7 @@ impl Devices {
             ("approved", Some(approval)) => {
                 let approval = serde_json::from_str(approval)
                     .map_err(|_| StorageError::Corrupt("a device's approval".to_owned()))?;
-                Ok(Poll::Approved(taken.asked()?, approval))
+                Ok(Poll::Approved(Box::new((taken.asked()?, approval))))
             }
             _ => Ok(Poll::Pending),
         }

@@ -13,6 +13,30 @@ pub(super) struct Asking {
     pub(super) client: Client,
 }
 
+impl Client {
+    /// Whether somebody stands for the client being what it says.
+    pub(crate) fn is_vouched(&self) -> bool {
+        matches!(self.kind, Kind::Configured | Kind::Agent)
+    }
+
+    /// Where the client comes from, in a sentence.
+    pub(crate) fn origin(&self) -> String {
+        match self.kind {
+            Kind::Configured => "Your administrator has set this client up.".to_owned(),
+            Kind::Agent => "This is an agent of your organisation's registry.".to_owned(),
+            Kind::Document => format!(
+                "This client is described by {}. Nobody has checked that it is what it calls itself: trust it as far as \
+                 you trust that site.",
+                client::shown_host(&self.id)
+            ),
+            Kind::Registered => {
+                "This client registered itself. Nobody has checked that it is what it calls itself."
+                    .to_owned()
+            }
+        }
+    }
+}
+
 impl Asking {
     /// The request of that id, which stays open.
     pub(super) async fn of(issuer: &Issuer, id: &str) -> Result<Self, Fault> {
@@ -39,28 +63,6 @@ impl Asking {
 
     pub(super) fn is_loopback(&self) -> bool {
         client::is_loopback_redirect(&self.transaction.redirect_uri)
-    }
-
-    /// Whether somebody stands for the client being what it says.
-    pub(super) fn is_vouched(&self) -> bool {
-        matches!(self.client.kind, Kind::Configured | Kind::Agent)
-    }
-
-    /// Where the client comes from, in a sentence.
-    pub(super) fn origin(&self) -> String {
-        match self.client.kind {
-            Kind::Configured => "Your administrator has set this client up.".to_owned(),
-            Kind::Agent => "This is an agent of your organisation's registry.".to_owned(),
-            Kind::Document => format!(
-                "This client is described by {}. Nobody has checked that it is what it calls itself: trust it as far as \
-                 you trust that site.",
-                client::shown_host(&self.client.id)
-            ),
-            Kind::Registered => {
-                "This client registered itself. Nobody has checked that it is what it calls itself."
-                    .to_owned()
-            }
-        }
     }
 
     /// Sources of a content security policy where the answer to a form may lead: the client's redirect and what it

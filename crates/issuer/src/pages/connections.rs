@@ -1,16 +1,16 @@
 //! A person's own page: which clients they let act, and the button that ends it.
 
 use super::sign_in::query_form;
-use super::{Fault, Visitor, form_token, go, is_ours, page, read_form, visitor, words};
+use super::{Fault, form_token, go, is_ours, page, read_form, visitor, words};
 use crate::Issuer;
-use crate::consent::Consent;
-use crate::grant::{self, Filter, Why};
+use crate::client;
+use crate::grant::{self, Filter, Grant, Why};
+use crate::person::Person;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ledger::{About, Event, What};
 use model::Code;
 use std::sync::Arc;
 
@@ -24,7 +24,10 @@ struct Page<'a> {
     form: &'a str,
 }
 
+/// One of them, and what its button sends: a consent to a client, all consents to an agent, or the one grant of a client
+/// about which nobody was asked on a page of its own, as a device.
 struct Connection {
+    field: &'static str,
     id: String,
     name: String,
     client: String,
@@ -32,7 +35,7 @@ struct Connection {
     scopes: String,
     redirect_host: String,
     given_at: String,
-    last_used_at: String,
+    last_used_at: Option<String>,
 }
 
 /// `GET /connections`.
@@ -46,37 +49,70 @@ pub(super) async fn show(
     };
     let gone = query_form(query)?.get("gone").is_some();
     let desk = issuer.desk();
-    let url = issuer.config().issuer.clone();
-    let mut connections = Vec::new();
-    for consent in desk.consents.of_user(&visitor.person.id).await? {
-        let grants = grant::list(&issuer, &given_by(&consent), GRANTS).await?;
-        let used = grants.iter().map(|grant| grant.used_at).max();
-        connections.push(connection(&url, consent, used));
-    }
     let token = form_token(&visitor.cookie, PURPOSE);
     let tenant = desk.tenant(&visitor.person.tenant);
     let shown = Page {
         person: visitor.name(),
         tenant: tenant.map_or(&visitor.person.tenant, |tenant| &tenant.display_name),
         notice: gone.then_some("Disconnected. What the client had no longer works."),
-        connections,
+        connections: connections(&issuer, &visitor.person).await?,
         form: &token,
     };
     Ok(page(&shown, StatusCode::OK, ""))
 }
 
-fn connection(url: &str, consent: Consent, used: Option<model::Timestamp>) -> Connection {
-    let last = used.map_or(consent.last_used_at, |used| used.max(consent.last_used_at));
-    Connection {
-        place: words::place(url, &consent.resource),
-        scopes: consent.scopes.join(", "),
-        given_at: words::moment(consent.given_at),
-        last_used_at: words::moment(last),
-        id: consent.id,
-        name: consent.client_name,
-        client: consent.client,
-        redirect_host: consent.redirect_host,
+async fn connections(issuer: &Issuer, person: &Person) -> Result<Vec<Connection>, Fault> {
+    let theirs = Filter { tenant: person.tenant.clone(), user: Some(person.id.clone()), ..Filter::default() };
+    let mut grants = grant::list(issuer, &theirs, GRANTS).await?;
+    let url = issuer.config().issuer.clone();
+    let mut connections = Vec::new();
+    for consent in issuer.consents().of_user(&person.id).await? {
+        let by = |grant: &Grant| grant.client == consent.client && grant.resource == consent.resource;
+        let used = grants.iter().filter(|grant| by(grant)).map(|grant| grant.used_at).max();
+        grants.retain(|grant| !by(grant));
+        let last = used.map_or(consent.last_used_at, |used| used.max(consent.last_used_at));
+        connections.push(Connection {
+            field: "consent",
+            place: words::place(&url, &consent.resource),
+            scopes: consent.scopes.join(", "),
+            given_at: words::moment(consent.given_at),
+            last_used_at: Some(words::moment(last)),
+            id: consent.id,
+            name: consent.client_name,
+            client: consent.client,
+            redirect_host: consent.redirect_host,
+        });
     }
+    for consent in issuer.agent_consents().of_user(&person.id).await? {
+        let by = |grant: &Grant| grant.agent.as_ref() == Some(&consent.agent);
+        let used = grants.iter().filter(|grant| by(grant)).map(|grant| grant.used_at).max();
+        connections.push(Connection {
+            field: "agent",
+            place: words::place(&url, &consent.resource),
+            scopes: consent.scopes.join(", "),
+            given_at: words::moment(consent.given_at),
+            last_used_at: used.map(words::moment),
+            id: consent.agent.clone(),
+            name: consent.name,
+            client: consent.agent,
+            redirect_host: String::new(),
+        });
+    }
+    for grant in grants.into_iter().filter(|grant| grant.agent.is_none()) {
+        let name = client::find(issuer, &grant.client).await.map(|client| client.name);
+        connections.push(Connection {
+            field: "grant",
+            place: words::place(&url, &grant.resource),
+            scopes: grant.scopes.join(", "),
+            given_at: words::moment(grant.created_at),
+            last_used_at: Some(words::moment(grant.used_at)),
+            id: grant.id,
+            name: name.unwrap_or_else(|_| client::registered::short(&grant.client)),
+            client: client::registered::short(&grant.client),
+            redirect_host: String::new(),
+        });
+    }
+    Ok(connections)
 }
 
 /// `POST /connections`: takes a consent back.
@@ -90,50 +126,21 @@ pub(super) async fn withdraw(
     if !is_ours(form.get("form"), &visitor.cookie, PURPOSE) {
         return Err(Fault::of(Code::FORM_REFUSED));
     }
-    let id = form.get("consent").unwrap_or_default();
-    withdraw_consent(&issuer, &visitor, id).await?;
+    let (tenant, user) = (&visitor.person.tenant, &visitor.person.id);
+    if let Some(agent) = form.get("agent") {
+        issuer.withdraw_from_agent(tenant, user, agent, user).await?;
+    } else if let Some(id) = form.get("grant") {
+        let found = grant::find(&issuer, id).await?;
+        // SECURITY: one's own alone (test: `what_a_person_let_devices_and_agents_do_is_listed_and_ended`).
+        if found.is_some_and(|grant| grant.user.as_ref() == Some(user)) {
+            grant::revoke(&issuer, id, Why { by: user, reason: "disconnected" }).await?;
+        }
+    } else {
+        issuer.withdraw(user, form.get("consent").unwrap_or_default(), user).await?;
+    }
     Ok(go("/connections?gone=1", []))
 }
 
-async fn withdraw_consent(issuer: &Issuer, visitor: &Visitor, id: &str) -> Result<(), Fault> {
-    issuer.withdraw(&visitor.person.id, id, &visitor.person.id).await.map(drop)
-}
-
-impl Issuer {
-    /// Takes a person's consent back and revokes every grant made by it; `by` is who does it. `None` if there is none.
-    ///
-    /// # Errors
-    /// The database's, or the record's: the consent may be gone then and its grants not, and can be withdrawn again.
-    pub(crate) async fn withdraw(&self, user: &str, id: &str, by: &str) -> Result<Option<Consent>, Fault> {
-        let all = self.desk().consents.of_user(user).await?;
-        let Some(consent) = all.into_iter().find(|consent| consent.id == id) else { return Ok(None) };
-        // The grants first: a consent that is gone could not be withdrawn again if the second half failed.
-        let why = Why { by, reason: "the consent was withdrawn" };
-        grant::revoke_all(self, &given_by(&consent), why).await?;
-        let event = Event {
-            tenant: Some(consent.tenant.as_str().into()),
-            by: Some(by.into()),
-            about: Some(About::new("client", consent.client.as_str())),
-            name: Some(consent.resource.as_str().into()),
-            detail: Some(format!("of {user}").into()),
-            ..Event::of(What::ConsentWithdrawn)
-        };
-        self.note(event)?;
-        Ok(self.desk().consents.withdraw(user, id).await?)
-    }
-}
-
-/// The grants that a consent stands behind.
-fn given_by(consent: &Consent) -> Filter {
-    Filter {
-        tenant: consent.tenant.clone(),
-        user: Some(consent.user.clone()),
-        client: Some(consent.client.clone()),
-        resource: Some(consent.resource.clone()),
-        ..Filter::default()
-    }
-}
-
 const PURPOSE: &str = "connections";
-/// Grants looked at for when a client was last used.
-const GRANTS: i64 = 50;
+/// The most grants that a page shows.
+const GRANTS: i64 = 200;

@@ -106,13 +106,13 @@ fn consent_page(
     let desk = issuer.desk();
     let tenant = desk.tenant(&visitor.person.tenant);
     let place = words::place(&issuer.config().issuer, &asked.resource);
-    let (origin, token) = (asking.origin(), form_token(&visitor.cookie, &purpose(id)));
+    let (origin, token) = (asking.client.origin(), form_token(&visitor.cookie, &purpose(id)));
     let shown = Page {
         name: &asked.client_name,
         person: visitor.name(),
         tenant: tenant.map_or(&visitor.person.tenant, |tenant| &tenant.display_name),
         origin: &origin,
-        is_vouched: asking.is_vouched(),
+        is_vouched: asking.client.is_vouched(),
         is_loopback: asking.is_loopback(),
         is_local: asked.is_local,
         reason,
@@ -170,6 +170,7 @@ async fn approve(issuer: &Issuer, id: &str, visitor: &Visitor, asked: &Asked) ->
         groups: visitor.person.groups.clone(),
         session: visitor.session.id.clone(),
         auth_time: visitor.session.auth_time,
+        given_at: issuer.now(),
         scopes: asked.scopes.clone(),
     };
     finish(issuer, id, Decision::Approved(approval)).await

@@ -3,6 +3,7 @@
 use super::reply::page;
 use crate::OauthError;
 use crate::client::FindError;
+use crate::ending::EndError;
 use crate::person::{AccountError, PersonError};
 use crate::sign_in::SignInError;
 use askama::Template;
@@ -88,6 +89,15 @@ impl From<StorageError> for Fault {
     fn from(error: StorageError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the pages' rows");
         Self::of(Code::SIGN_IN_UNAVAILABLE)
+    }
+}
+
+impl From<EndError> for Fault {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::Storage(error) => error.into(),
+            EndError::Record => Self::of(Code::SIGN_IN_UNAVAILABLE),
+        }
     }
 }
 

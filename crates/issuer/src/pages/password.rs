@@ -2,6 +2,7 @@
 
 use super::sign_in::query_form;
 use super::{Fault, form_token, is_ours, page, read_form};
+use crate::grant::Why;
 use crate::person::AccountError;
 use crate::session::Cookie;
 use crate::{Issuer, secret_text};
@@ -85,8 +86,12 @@ pub(super) async fn set(
         }
         Err(error) => return Err(fault(error)),
     };
-    // Whoever knew the old password is out.
-    issuer.desk().sessions.end_of_user(&user).await?;
+    // SECURITY: whoever knew the old password is out, and so is what they let clients have
+    // (test: `a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it`).
+    if let Some(person) = issuer.people.find(&user).await? {
+        let why = Why { by: &user, reason: "a new password was set" };
+        issuer.sign_out_everywhere(&person.tenant, &user, why).await?;
+    }
     let event = Event {
         by: Some(user.as_str().into()),
         about: Some(About::new("user", user.as_str())),

@@ -18,6 +18,7 @@ use ledger::{About, Event, What};
 use model::{Code, Secret};
 use net::listen::Peer;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -216,6 +217,16 @@ pub(super) async fn back(
     let next = issuer.sealer.open(SEALED, &next).ok().and_then(|text| String::from_utf8(text).ok());
     let next = next.and_then(|text| Next::parse(&text)).ok_or(Fault::of(Code::SIGN_IN_STATE))?;
     let by = format!("provider {}", arrival.provider);
+    // SECURITY: somebody who takes the wish out of the way to the provider does not pass for having signed in again
+    // (OpenID Connect Core §3.1.2.1, `max_age`; test: `a_sign_in_of_long_ago_is_none_that_was_asked_for_again`).
+    if let (Next::Transaction(id), Some(at)) = (&next, opening.auth_time) {
+        let asked = Asking::of(&issuer, id).await?.transaction;
+        if asked.sign_in_again && at.after(CLOCKS) < asked.created_at {
+            let error = SignInError::NotAgain;
+            let about = (arrival.tenant.as_str(), arrival.provider.as_str());
+            return Err(refused(&issuer, peer, &error, Some(about), &next));
+        }
+    }
     let person = match issuer.people.arrive(&arrival).await {
         Ok(person) => person,
         Err(error) => {
@@ -300,11 +311,11 @@ async fn enter(
     };
     if let Err(error) = issuer.note(event) {
         // Nobody is signed in without a record of it.
-        desk.sessions.end(&session.id).await?;
+        desk.sessions.forget(&session.id).await?;
         return Err(error.into());
     }
     if let Some(before) = visitor(issuer, headers).await? {
-        desk.sessions.end(&before.session.id).await?;
+        desk.sessions.close(&before.session.id).await?;
     }
     let cookies = [
         desk.cookies.set(Cookie::Session, &secret, None),
@@ -379,3 +390,5 @@ pub(super) fn query_form(query: Option<String>) -> Result<Form, Fault> {
 const PURPOSE: &str = "sign-in";
 /// What a sealed way on is sealed for.
 const SEALED: &str = "departure";
+/// By how much a provider's clock may differ.
+const CLOCKS: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 
 use super::{Fault, form_token, go, is_ours, page, read_form, visitor};
 use crate::Issuer;
+use crate::grant::Why;
 use crate::session::Cookie;
 use askama::Template;
 use axum::body::Bytes;
@@ -37,8 +38,8 @@ pub(super) async fn sign_out(
         if !is_ours(form.get("form"), &visitor.cookie, PURPOSE) {
             return Err(Fault::of(Code::FORM_REFUSED));
         }
-        let person = &visitor.person;
-        issuer.end_session(&person.tenant, &person.id, &visitor.session.id, &person.id, "signed out").await?;
+        let why = Why { by: &visitor.person.id, reason: "signed out" };
+        issuer.end_session(&visitor.session, why).await?;
     }
     Ok(go("/sign-out", [issuer.desk().cookies.clear(Cookie::Session)]))
 }

@@ -88,6 +88,9 @@ pub enum SignInError {
     /// Userinfo about somebody else.
     #[error("the userinfo is not about the person of the ID token")]
     Userinfo,
+    /// The provider let the person in without asking, where it was told to ask.
+    #[error("the provider did not have the person sign in again, which was asked for")]
+    NotAgain,
     /// The provider cannot be reached, or is not what it should be.
     #[error("the provider cannot be used: {0}")]
     Provider(#[from] ProviderError),
@@ -102,7 +105,7 @@ impl SignInError {
         match self {
             Self::NoProvider => Code::SIGN_IN_NO_PROVIDER,
             Self::State => Code::SIGN_IN_STATE,
-            Self::Issuer | Self::IdToken(_) | Self::Userinfo => Code::SIGN_IN_UNTRUSTED,
+            Self::Issuer | Self::IdToken(_) | Self::Userinfo | Self::NotAgain => Code::SIGN_IN_UNTRUSTED,
             Self::Said(_) | Self::Redeem(RedeemError::Refused(_)) => Code::SIGN_IN_REFUSED,
             Self::Claims(_) => Code::SIGN_IN_CLAIMS,
             Self::Redeem(_) | Self::Provider(_) => Code::SIGN_IN_PROVIDER_DOWN,

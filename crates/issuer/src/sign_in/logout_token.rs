@@ -3,6 +3,7 @@
 use super::Federation;
 use super::id_token::{self, IdTokenError, OpenError};
 use super::provider::ProviderError;
+use crate::ending::EndError;
 use model::{Clock, Timestamp};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -17,6 +18,27 @@ pub struct LoggedOut {
     pub sid: Option<String>,
     /// The provider's subject, if it names one.
     pub subject: Option<String>,
+    /// The token's id.
+    jti: String,
+    /// For how long the token is remembered.
+    until: Timestamp,
+}
+
+impl LoggedOut {
+    /// Notes that it was carried out: the token is good for nothing more.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn took(&self, db: &Db, now: Timestamp) -> Result<(), StorageError> {
+        const SEEN: &str = "INSERT INTO logout_tokens_seen (issuer, jti, expires_at) VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING";
+        const SWEEP: &str = "DELETE FROM logout_tokens_seen WHERE expires_at <= $1";
+        on!(db, pool => {
+            sqlx::query(SEEN).bind(&self.issuer).bind(&self.jti).bind(self.until.0).execute(pool).await.map(drop)
+        })?;
+        on!(db, pool => sqlx::query(SWEEP).bind(now.0).execute(pool).await.map(drop))?;
+        Ok(())
+    }
 }
 
 /// A logout token is not taken.
@@ -34,13 +56,20 @@ pub enum LogoutError {
     /// The provider's keys.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// The database.
+    /// It is good, and what it says cannot be carried out now.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Ending(#[from] EndError),
+}
+
+impl From<StorageError> for LogoutError {
+    fn from(error: StorageError) -> Self {
+        Self::Ending(error.into())
+    }
 }
 
 impl Federation {
-    /// Verifies a logout token by all rules of §2.6 and takes it, once.
+    /// Verifies a logout token by all rules of §2.6. One that was [carried out](LoggedOut::took) is refused; of two
+    /// at once both are carried out, which comes to the same.
     ///
     /// # Errors
     /// [`LogoutError`].
@@ -52,9 +81,7 @@ impl Federation {
         name: &str,
         token: &str,
     ) -> Result<LoggedOut, LogoutError> {
-        const SEEN: &str = "INSERT INTO logout_tokens_seen (issuer, jti, expires_at) VALUES ($1, $2, $3)
-            ON CONFLICT DO NOTHING RETURNING jti";
-        const SWEEP: &str = "DELETE FROM logout_tokens_seen WHERE expires_at <= $1";
+        const SEEN: &str = "SELECT jti FROM logout_tokens_seen WHERE issuer = $1 AND jti = $2";
         let provider = self.provider(tenant, name).map_err(|_| LogoutError::NoProvider)?;
         // Most providers still write `JWT`; the rest of the rules tells it from an ID token.
         let opened = id_token::open(token, provider, &["logout+jwt", "jwt"]).await;
@@ -66,23 +93,21 @@ impl Federation {
         let config = &provider.config;
         let (jti, expires) =
             check(&claims, |claims| id_token::is_of(claims, config), clock.now(), config.skew)?;
-        let until = expires.after(config.skew).0;
         let seen: Option<String> = on!(db, pool => {
-            sqlx::query_scalar(SEEN).bind(&config.issuer).bind(&jti).bind(until).fetch_optional(pool).await
+            sqlx::query_scalar(SEEN).bind(&config.issuer).bind(&jti).fetch_optional(pool).await
         })
         .map_err(StorageError::from)?;
-        if seen.is_none() {
+        if seen.is_some() {
             return Err(LogoutError::Replayed);
         }
-        let now = clock.now().0;
-        on!(db, pool => sqlx::query(SWEEP).bind(now).execute(pool).await.map(drop))
-            .map_err(StorageError::from)?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         // Sessions are found by the subject that the profile names; a logout token of Entra has no `oid`, but a `sid`.
         Ok(LoggedOut {
             issuer: config.issuer.clone(),
             sid: text("sid"),
             subject: text(config.profile.subject),
+            until: expires.after(config.skew),
+            jti,
         })
     }
 }

@@ -113,7 +113,7 @@ impl Bot {
     }
 
     /// Asks for a token to act for whoever this is of.
-    async fn exchange(&self, world: &World, token: &str, pairs: &[(&str, &str)]) -> Answer {
+    pub(super) async fn exchange(&self, world: &World, token: &str, pairs: &[(&str, &str)]) -> Answer {
         let mut all = vec![
             ("grant_type", EXCHANGE),
             ("resource", MCP),

@@ -171,6 +171,67 @@ async fn a_secret_comes_in_one_place_and_is_the_right_one() {
 }
 
 #[tokio::test]
+async fn a_secret_in_the_header_is_taken_encoded_or_as_it_stands() {
+    let world = World::new().await;
+    world
+        .configure(|config| config.clients.get_mut("shop").unwrap().secret = Some(Digest::of(b"ab+c==&%41")));
+    let ask = async |secret: &str| {
+        let header = base64::engine::general_purpose::STANDARD.encode(format!("shop:{secret}"));
+        let request = Request::post("/oauth/token")
+            .header("authorization", format!("Basic {header}"))
+            .header("content-type", "application/x-www-form-urlencoded");
+        send(&world.issuer, request, "grant_type=refresh_token").await.error()
+    };
+    assert_eq!(ask("ab+c==&%41").await, "invalid_request", "proven; no refresh token");
+    assert_eq!(ask("ab%2Bc%3D%3D%26%2541").await, "invalid_request");
+    for wrong in ["ab c==&A", "ab+c==&A", "ab+c", ""] {
+        assert_eq!(ask(wrong).await, "invalid_client", "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_may_spell_its_words_as_it_did_when_it_began() {
+    let world = World::new().await;
+    let scope = "openid mcp:read offline_access unknown:word";
+    let shouted = "HTTPS://GW.test/mcp";
+    let code = world.code(&[("scope", scope), ("resource", shouted)]).await;
+    let usual = [("client_id", "cli"), ("resource", shouted), ("scope", scope)];
+    let ask = async |more: &[(&str, &str)]| {
+        let pairs: Vec<_> = usual.iter().chain(more).copied().collect();
+        world.form("/oauth/token", &pairs).await
+    };
+    let redeem = [("grant_type", "authorization_code"), ("code", code.as_str()), ("code_verifier", VERIFIER)];
+    let answer = ask(&redeem).await;
+    assert_eq!(answer.json()["scope"], "mcp:read", "{}", answer.text());
+    let (_, token) = answer.tokens();
+    let renewed = ask(&[("grant_type", "refresh_token"), ("refresh_token", &token)]).await;
+    assert_eq!(renewed.json()["scope"], "mcp:read", "{}", renewed.text());
+    let device = [("client_id", "cli"), ("resource", shouted), ("scope", "openid mcp:read offline_access")];
+    assert_eq!(world.form("/oauth/device", &device).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_address_does_not_keep_the_documents_of_others_out() {
+    let world = World::new().await;
+    world.configure(|config| config.documents = loopback_documents());
+    let begin = async |address: &str, id: &str| {
+        let path = format!("/oauth/authorize?{}", query(&[("client_id", id)]));
+        send_from(&world.issuer, address, Request::get(path), "").await.text()
+    };
+    for at in 0..30 {
+        let page = begin("192.0.2.1", &format!("http://127.0.0.1:1/{at}")).await;
+        assert!(page.contains("PTN-2011"), "{page}");
+    }
+    let limited = begin("192.0.2.1", "http://127.0.0.1:1/more").await;
+    assert!(limited.contains("PTN-2017"), "{limited}");
+    let known = begin("192.0.2.1", "http://127.0.0.1:1/0").await;
+    assert!(known.contains("PTN-2011"), "asked for before: {known}");
+    let pairs = [("grant_type", "refresh_token"), ("client_id", "http://127.0.0.1:1/more")];
+    assert_eq!(world.form("/oauth/token", &pairs).await.status, 429);
+    assert!(begin("198.51.100.7", "http://127.0.0.1:1/other").await.contains("PTN-2011"));
+}
+
+#[tokio::test]
 async fn proofs_of_a_client_cannot_be_tried_for_ever() {
     let world = World::new().await;
     let guess = [("grant_type", "refresh_token"), ("client_id", "shop"), ("client_secret", "guess")];
@@ -179,6 +240,16 @@ async fn proofs_of_a_client_cannot_be_tried_for_ever() {
     }
     let right = [("grant_type", "refresh_token"), ("client_id", "shop"), ("client_secret", "s3cret+/: x")];
     assert_eq!(world.form("/oauth/token", &right).await.status, 429);
+    // Nobody else is kept out by it: neither other clients of that address nor this one from another.
+    let (code, usual) = (world.code(&[]).await, ("grant_type", "refresh_token"));
+    world.redeem(&code).await.tokens();
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&right).finish();
+    let request = Request::post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(send_from(&world.issuer, "198.51.100.7", request, &body).await.error(), "invalid_request");
+    for _ in 0..40 {
+        let nobody = world.form("/oauth/token", &[usual, ("client_id", "nobody")]).await;
+        assert_eq!(nobody.status, 401, "never too many: nothing is guessed at");
+    }
     world.pass(60);
     assert_eq!(
         world.form("/oauth/token", &right).await.error(),

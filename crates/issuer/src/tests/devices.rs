@@ -371,3 +371,84 @@ async fn an_agent_of_another_tenant_or_one_that_was_stopped_is_not_approved() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_ends_while_a_device_is_under_way_ends_it() {
+    use authn::revocations::{Kind, Revocation, revoke};
+    for world in worlds().await {
+        let alice = Browser::of(&world).await;
+        for row in [
+            Revocation::new(Kind::User, "usr_alice", "operator")
+                .issued_before(world.clock.now().after(Duration::from_secs(8))),
+            Revocation::new(Kind::Client, "cli", "operator"),
+        ] {
+            let (device, user) = begin(&world).await;
+            alice.decide(&world, &user, "allow").await;
+            world.pass(8);
+            revoke(&world.test.db, &row, world.clock.now()).await.unwrap();
+            let refused = poll(&world, &device).await;
+            assert_ne!(refused.status, StatusCode::OK, "{row:?}: {}", refused.text());
+            authn::revocations::lift(&world.test.db, &row, world.clock.now()).await.unwrap();
+        }
+        // Signed out in between.
+        let (device, user) = begin(&world).await;
+        alice.decide(&world, &user, "allow").await;
+        let sessions = world.issuer.sessions();
+        for session in sessions.of_user("usr_alice").await.unwrap() {
+            let why = crate::grant::Why { by: "usr_alice", reason: "signed out" };
+            world.issuer.end_session(&session, why).await.unwrap();
+        }
+        assert_eq!(poll(&world, &device).await.error(), "access_denied");
+    }
+}
+
+#[tokio::test]
+async fn a_device_of_an_agent_that_was_narrowed_since_gets_what_is_left() {
+    for world in worlds().await {
+        let agent = bot(&world, change()).await;
+        let id = agent.agent.id.clone();
+        let alice = Browser::of(&world).await;
+        let begun = async || {
+            let begun = agent.send(&world, "/oauth/device", &[("resource", MCP)]).await.json();
+            alice.decide(&world, begun["user_code"].as_str().unwrap(), "allow").await;
+            begun["device_code"].as_str().unwrap().to_owned()
+        };
+        let (one, two) = (begun().await, begun().await);
+        let scopes = vec!["mcp:read".to_owned()];
+        let less = Change { scopes: scopes.clone(), ..change() };
+        world.issuer.agents().change(&id, &less, "operator").await.unwrap();
+        world.pass(3);
+        let answer = agent.ask(&world, &[("grant_type", GRANT), ("device_code", &one)]).await;
+        assert_eq!(claims(&token(&answer))["scope"], "mcp:read");
+        let none = Change { servers: Some(Vec::new()), scopes, ..change() };
+        world.issuer.agents().change(&id, &none, "operator").await.unwrap();
+        let refused = agent.ask(&world, &[("grant_type", GRANT), ("device_code", &two)]).await;
+        assert_eq!(refused.error(), "invalid_target", "{}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_did_not_register_for_the_device_flow_does_not_get_it() {
+    let world = worlds().await.remove(0);
+    let register = async |grants: Value| {
+        let document = json!({
+            "client_name": "Portunus", "redirect_uris": ["https://evil.test/cb"], "grant_types": grants,
+        });
+        let request = Request::post("/oauth/register").header("content-type", "application/json");
+        send(&world.issuer, request, &document.to_string()).await.json()
+    };
+    let begin = async |registered: &Value| {
+        let id = registered["client_id"].as_str().unwrap();
+        world.form("/oauth/device", &[("client_id", id), ("resource", MCP)]).await
+    };
+    let plain = register(json!(["authorization_code"])).await;
+    assert_eq!(plain["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(begin(&plain).await.error(), "unauthorized_client");
+    let waiting = register(json!(["authorization_code", GRANT])).await;
+    assert_eq!(waiting["grant_types"], json!(["authorization_code", "refresh_token", GRANT]));
+    let begun = begin(&waiting).await;
+    // Whoever is asked is told who it is that nobody has checked.
+    let alice = Browser::of(&world).await;
+    let page = alice.enter(&world, begun.json()["user_code"].as_str().unwrap()).await.text();
+    assert!(page.contains("This client registered itself"), "{page}");
+}

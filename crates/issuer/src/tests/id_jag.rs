@@ -11,14 +11,14 @@ use net::egress::Rule;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A world whose tenant trusts a provider, which has this key.
-struct Enterprise {
-    world: World,
-    idp: Site,
+pub(super) struct Enterprise {
+    pub(super) world: World,
+    pub(super) idp: Site,
     signer: Signer,
 }
 
 impl Enterprise {
-    async fn of(world: World) -> Self {
+    pub(super) async fn of(world: World) -> Self {
         let (idp, signer) = (Site::open().await, Signer::new());
         let metadata = json!({
             "issuer": idp.origin, "jwks_uri": idp.url("/jwks"), "authorization_endpoint": idp.url("/authorize"),
@@ -51,6 +51,18 @@ impl Enterprise {
 
     fn sign(&self, claims: &Value) -> String {
         self.signer.sign(&json!({"alg": "ES256", "kid": "idp-1", "typ": "oauth-id-jag+jwt"}), claims)
+    }
+
+    /// The provider says that somebody has signed out.
+    pub(super) async fn log_out(&self, jti: &str, whom: &Value) -> Answer {
+        let now = self.world.clock.now().seconds();
+        let claims = json!({
+            "iss": self.idp.origin, "aud": "portunus", "iat": now, "exp": now + 120, "jti": jti,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        let header = json!({"alg": "ES256", "kid": "idp-1", "typ": "logout+jwt"});
+        let token = self.signer.sign(&header, &with(&claims, whom));
+        self.world.form("/backchannel-logout/acme/corp", &[("logout_token", &token)]).await
     }
 
     async fn ask(&self, assertion: &str, more: &[(&str, &str)]) -> Answer {
@@ -126,6 +138,33 @@ async fn an_assertion_of_the_tenants_provider_gives_a_token_and_nobody_is_asked(
         let id = got["sub"].as_str().unwrap();
         house.world.issuer.people.set_active(id, false).await.unwrap();
         assert_eq!(house.ask(&house.sign(&house.claims("c")), &[]).await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_finds_the_person_by_the_claim_that_a_sign_in_does() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let entra =
+            ProviderConfig { profile: Profile::named("entra").unwrap(), ..provider(&house.idp.origin) };
+        house.world.configure(|config| {
+            let acme =
+                TenantConfig { providers: vec![Arc::new(entra)], ..TenantConfig::clone(&config.tenants[0]) };
+            config.tenants = vec![Arc::new(acme)];
+        });
+        let with_oid = |jti: &str| house.sign(&with(&house.claims(jti), &json!({"oid": "o-1"})));
+        let got = claims(house.ask(&with_oid("a"), &[]).await.json()["access_token"].as_str().unwrap());
+        let people = &house.world.issuer.people;
+        let person = people.known_as("acme", &house.idp.origin, "o-1").await.unwrap().unwrap();
+        assert_eq!(got["sub"], person.id);
+        people.set_active(&person.id, false).await.unwrap();
+        assert_eq!(house.ask(&with_oid("b"), &[]).await.error(), "invalid_grant");
+        assert_eq!(
+            house.ask(&house.sign(&house.claims("c")), &[]).await.error(),
+            "invalid_grant",
+            "no `oid`"
+        );
+        assert_eq!(people.list("acme", "", 10).await.unwrap().len(), 2, "alice and this one");
     }
 }
 

@@ -1,5 +1,6 @@
 //! People at our own pages: a password, the link that sets it, and the way out.
 
+use super::agents::{bot, change};
 use super::id_jag::provider;
 use super::site::Site;
 use super::*;
@@ -114,6 +115,50 @@ async fn a_sign_in_takes_the_place_of_the_session_that_was_there() {
 }
 
 #[tokio::test]
+async fn what_a_person_let_devices_and_agents_do_is_listed_and_ended() {
+    for world in World::each().await {
+        world.configure(|config| config.tenants = vec![tenant("acme", true)]);
+        let agent = bot(&world, change()).await;
+        let id = agent.agent.id.as_str();
+        world.issuer.agent_consents().give("usr_alice", id, MCP, &["mcp:read".into()]).await.unwrap();
+        let (access, refresh) = world.tokens().await;
+        let grant = claims(&access)["grant_id"].as_str().unwrap().to_owned();
+        let alice = Browser::of(&world, "usr_alice", "acme").await;
+        let page = alice.get(&world, "/connections").await;
+        for shown in ["Builder", id, "mcp:read", grant.as_str(), "Client"] {
+            assert!(page.text().contains(shown), "{shown}: {}", page.text());
+        }
+        let form = hidden(&page);
+        let end = async |field: &'static str, id: &str| {
+            let pairs = [("form", form.as_str()), (field, id)];
+            assert_eq!(alice.post(&world, "/connections", &pairs).await.location(), "/connections?gone=1");
+        };
+        // Not what is another's.
+        let new = NewAccount { tenant: "acme".into(), account: "hatter".into(), ..NewAccount::default() };
+        let password = Initial::Password(Arc::new(Secret::new(PASSWORD.as_bytes().to_vec())));
+        let hatter = world.issuer.accounts.create(&new, password).await.unwrap().user;
+        let theirs = Browser::of(&world, &hatter, "acme").await;
+        let form_of_hatter = hidden(&theirs.get(&world, "/sign-out").await);
+        assert!(!form_of_hatter.is_empty());
+        let empty = theirs.get(&world, "/connections").await;
+        assert!(empty.text().contains("There are none"), "{}", empty.text());
+        let foreign = crate::pages::form_token(&theirs.session().unwrap(), "connections");
+        for (field, id) in [("grant", grant.as_str()), ("agent", id)] {
+            theirs.post(&world, "/connections", &[("form", &foreign), (field, id)]).await;
+        }
+        let refresh = world.refresh(&refresh).await.tokens().1;
+        assert!(world.issuer.agent_consents().find("usr_alice", id, MCP).await.unwrap().is_some());
+        // One's own.
+        end("grant", &grant).await;
+        assert_eq!(world.refresh(&refresh).await.error(), "invalid_grant");
+        end("agent", id).await;
+        assert!(world.issuer.agent_consents().find("usr_alice", id, MCP).await.unwrap().is_none());
+        assert!(alice.get(&world, "/connections").await.text().contains("There are none"));
+        assert_eq!(world.record().matches("consent_withdrawn").count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn what_another_tenant_revokes_ends_nobodys_session_here() {
     use authn::revocations::{Kind, Revocation, revoke};
     let world = world().await;
@@ -141,9 +186,15 @@ async fn a_tenant_without_local_accounts_takes_no_password() {
 }
 
 #[tokio::test]
-async fn a_password_is_set_from_the_page_of_its_link_and_ends_the_sessions_before_it() {
+async fn a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it() {
     let world = world().await;
     let user = hatter(&world, "acme").await;
+    let begun = world.authorize(&[]).await;
+    let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap();
+    let approval = Approval { user: user.clone(), ..alice(world.clock.now()) };
+    let back = finish(&world.issuer, tx, Decision::Approved(approval)).await.unwrap();
+    let (_, granted) = world.redeem(&parameter(&back, "code").unwrap()).await.tokens();
+    let (_, of_alice) = world.tokens().await;
     let older = world.issuer.accounts.link(&user).await.unwrap();
     let link = world.issuer.accounts.link(&user).await.unwrap();
     let (browser, other) = (Browser::default(), Browser::of(&world, &user, "acme").await);
@@ -164,6 +215,8 @@ async fn a_password_is_set_from_the_page_of_its_link_and_ends_the_sessions_befor
     assert!(other.is_signed_in(&world).await);
     assert_eq!(set(&form).await.status, StatusCode::OK);
     assert!(!other.is_signed_in(&world).await);
+    assert_eq!(world.refresh(&granted).await.error(), "invalid_grant");
+    world.refresh(&of_alice).await.tokens();
     assert!(set(&form).await.text().contains("PTN-2032"));
 }
 

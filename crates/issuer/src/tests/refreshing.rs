@@ -110,7 +110,9 @@ async fn what_the_grant_stood_on_is_looked_at_again() {
     };
     let (_, token) = world.tokens().await;
     assert_eq!(ask(&token, ("resource", "https://gw.test/servers/git/mcp")).await.error(), "invalid_target");
-    assert_eq!(ask(&token, ("scope", "mcp:call more")).await.error(), "invalid_scope");
+    let code = world.code(&[("scope", "mcp:read")]).await;
+    let (_, less) = world.redeem(&code).await.tokens();
+    assert_eq!(ask(&less, ("scope", "mcp:call mcp:read")).await.error(), "invalid_scope");
     let narrow = ask(&token, ("scope", "mcp:read")).await;
     assert_eq!(narrow.json()["scope"], "mcp:read");
     let (_, token) = narrow.tokens();

@@ -1,5 +1,6 @@
 //! `authorization_code`: a code becomes a grant (OAuth 2.1 §4.1.3).
 
+use super::narrow::is_granted;
 use super::reply::Issued;
 use crate::authorize::{Approval, Transaction};
 use crate::client::Client;
@@ -19,14 +20,19 @@ pub(super) async fn redeem(issuer: &Issuer, client: &Client, form: &Form) -> Res
     let digest = secret_text::digest(code);
     let token = refresh::fresh(issuer);
     let redeemed = take(issuer, &digest, &token, |request, approval| {
-        check(client, form, verifier, request)?;
-        Ok(granted(issuer, client, request, approval))
+        check(issuer, client, form, verifier, request)?;
+        Ok((granted(issuer, client, request, approval), approval.given_at))
     });
     match redeemed.await? {
-        Some(Ok(grant)) if revoked::before(issuer, &grant).await? => {
-            Err(OauthError::invalid_grant("the person, session or client was revoked; sign in again"))
+        Some(Ok((grant, given_at))) => {
+            // SECURITY: what ended between the person's yes and the client's coming ends this too
+            // (test: `what_ends_while_a_code_is_under_way_ends_the_code`).
+            if revoked::since(issuer, &grant, given_at).await? || !is_active(issuer, &grant).await? {
+                let why = "the person, session or client was revoked; sign in again";
+                return Err(OauthError::invalid_grant(why));
+            }
+            Ok(Issued::under(grant, Some(token)))
         }
-        Some(Ok(grant)) => Ok(Issued::under(grant, Some(token))),
         Some(Err(error)) => Err(error),
         None => {
             revoke_redeemed(issuer, &digest).await?;
@@ -41,8 +47,8 @@ async fn take(
     issuer: &Issuer,
     digest: &str,
     token: &str,
-    judge: impl FnOnce(&Transaction, &Approval) -> Result<Grant, OauthError>,
-) -> Result<Option<Result<Grant, OauthError>>, OauthError> {
+    judge: impl FnOnce(&Transaction, &Approval) -> Result<(Grant, Timestamp), OauthError>,
+) -> Result<Option<Result<(Grant, Timestamp), OauthError>>, OauthError> {
     // SECURITY: of many who redeem one code, one gets the row (test: `fifty_redemptions_of_one_code_give_one_grant`).
     const TAKE: &str =
         "DELETE FROM authorization_codes WHERE digest = $1 RETURNING request, approval, expires_at";
@@ -59,29 +65,32 @@ async fn take(
         let request: Transaction = serde_json::from_str(&request).map_err(corrupt)?;
         let approval: Approval = serde_json::from_str(&approval).map_err(corrupt)?;
         let Some(judge) = judge.take() else { return Ok(None) };
-        let grant = match judge(&request, &approval) {
-            Ok(grant) => grant,
+        let (grant, given_at) = match judge(&request, &approval) {
+            Ok(made) => made,
             Err(error) => return Ok(Some(Err(error))),
         };
         grant::insert!(&grant, Some(digest)).execute(&mut **tx).await?;
         let insert = sqlx::query(refresh::INSERT).bind(&token).bind(&grant.id).bind(0_i64).bind(now.0);
         insert.bind(refresh::end(issuer, &grant, now).0).execute(&mut **tx).await?;
-        Ok::<_, OauthError>(Some(Ok(grant)))
+        Ok::<_, OauthError>(Some(Ok((grant, given_at))))
     })
 }
 
 /// Whether the code is this client's, and whoever has it began the request.
-fn check(client: &Client, form: &Form, verifier: &str, request: &Transaction) -> Result<(), OauthError> {
+fn check(
+    issuer: &Issuer,
+    client: &Client,
+    form: &Form,
+    verifier: &str,
+    request: &Transaction,
+) -> Result<(), OauthError> {
     if request.client != *client.id {
         return Err(OauthError::invalid_grant("the code was issued to another client"));
     }
     if form.get("redirect_uri").is_some_and(|uri| uri != request.redirect_uri) {
         return Err(OauthError::invalid_grant("`redirect_uri` is not the one of the request"));
     }
-    if form.get("resource").is_some_and(|resource| resource != request.resource) {
-        let why = "`resource` is not the one of the request";
-        return Err(OauthError::new("invalid_target", model::Code::TARGET_UNKNOWN, why));
-    }
+    is_granted(issuer, form, &request.resource)?;
     // RFC 7636 §4.1.
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let is_verifier = (43..=128).contains(&verifier.len()) && verifier.bytes().all(unreserved);
@@ -113,8 +122,14 @@ fn granted(issuer: &Issuer, client: &Client, request: &Transaction, approval: &A
         created_at: now,
         used_at: now,
         expires_at: now.after(issuer.config().grant),
-        revoked_at: None::<Timestamp>,
+        revoked_at: None,
     }
+}
+
+/// Whether the person is there still, and may do anything.
+async fn is_active(issuer: &Issuer, grant: &Grant) -> Result<bool, StorageError> {
+    let Some(user) = &grant.user else { return Ok(true) };
+    Ok(issuer.people.find(user).await?.is_some_and(|person| person.is_active))
 }
 
 /// A code that comes twice was seen by somebody else: what came of it ends (RFC 6749 §4.1.2).

@@ -2,10 +2,11 @@
 
 use super::caller::Caller;
 use super::client_credentials::{confirmation, end};
+use super::narrow::unknown_resource;
 use super::reply::Issued;
 use crate::device::{Approval, Asked, Poll};
 use crate::grant::{self, Grant, refresh};
-use crate::{Form, Issuer, OauthError, secret_text};
+use crate::{Form, Issuer, OauthError, revoked, secret_text};
 use model::Code;
 use storage::{StorageError, sqlx, transaction};
 
@@ -15,7 +16,7 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
         form.get("device_code").ok_or_else(|| OauthError::invalid_request("`device_code` is missing"))?;
     let refuse = |error, description: &str| OauthError::new(error, Code::DEVICE_REFUSED, description);
     let (asked, approval) = match issuer.devices().poll(code, caller.id()).await? {
-        Poll::Approved(asked, approval) => (asked, approval),
+        Poll::Approved(both) => *both,
         Poll::Pending => return Err(refuse("authorization_pending", "nobody has decided yet")),
         Poll::TooSoon => return Err(refuse("slow_down", "wait five seconds longer between two questions")),
         Poll::Denied => return Err(refuse("access_denied", "the person said no")),
@@ -26,7 +27,13 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
     };
     let person = issuer.people.find(&approval.user).await?.filter(|person| person.is_active);
     let person = person.ok_or_else(|| refuse("access_denied", "the person may not sign in any more"))?;
+    // An agent may have been narrowed since it asked.
+    let asked = still(issuer, caller, asked)?;
     let (grant, token) = kept(issuer, caller, &asked, &approval, &person).await?;
+    // SECURITY: test `what_ends_while_a_device_is_under_way_ends_it`.
+    if revoked::since(issuer, &grant, approval.given_at).await? {
+        return Err(refuse("access_denied", "the person, session, agent or client was revoked"));
+    }
     let mut issued = Issued::under(grant, token);
     if let Caller::Agent(actor) = caller {
         let subject = &mut issued.subject;
@@ -37,6 +44,19 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
         subject.not_after = subject.not_after.into_iter().chain(end(actor)).min();
     }
     Ok(issued)
+}
+
+/// What was asked for, as far as whoever asked may have it now.
+fn still(issuer: &Issuer, caller: &Caller, asked: Asked) -> Result<Asked, OauthError> {
+    let resource = issuer.resource(&asked.resource).ok_or_else(unknown_resource)?;
+    if let Caller::Agent(actor) = caller
+        && !actor.agent.may_use(&issuer.config().issuer, &resource.canonical)
+    {
+        return Err(unknown_resource());
+    }
+    let mut scopes = caller.most(&asked.scopes);
+    scopes.retain(|scope| resource.scopes.contains(scope));
+    Ok(Asked { scopes, ..asked })
 }
 
 /// Keeps the grant, so that it can be revoked as a whole; with a refresh token but for an agent, which asks the person or

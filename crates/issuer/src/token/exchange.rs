@@ -207,7 +207,7 @@ async fn allowed(
 ) -> Result<Option<Vec<String>>, OauthError> {
     let agent = &actor.agent;
     let principal = &person.verified.principal;
-    if let Some(named) = person.claims.get("may_act") {
+    if let Some(named) = person.verified.may_act() {
         let may = named.get("sub").and_then(Value::as_str) == Some(&agent.id)
             && named.get("iss").is_none_or(|iss| iss.as_str() == Some(&issuer.config().issuer));
         return if may {

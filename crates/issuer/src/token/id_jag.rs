@@ -8,7 +8,7 @@
 use super::caller::Caller;
 use super::client_credentials::{confirmation, end};
 use super::mint::Subject;
-use super::narrow::scopes_of;
+use super::narrow::{lower_origin, scopes_of};
 use super::reply::Issued;
 use crate::agent::{Assertion, Expected};
 use crate::person::{Arrival, Person, PersonError};
@@ -56,7 +56,7 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
     // SECURITY: as at a sign-in (test: `an_assertion_about_a_member_of_another_organisation_is_refused`).
     is_of_directory(&assertion.claims, &provider.config)
         .map_err(|error| refuse(format!("the assertion is refused: {error}")))?;
-    let (subject, resource) = check(issuer, form, caller, &assertion)?;
+    let (subject, resource) = check(issuer, form, caller, &assertion, &provider.config)?;
     // SECURITY: the last check, and the one that decides between many at once (test: `an_id_jag_is_taken_once`).
     if !replay::is_first(issuer, &from, &assertion.id, assertion.expires_at).await? {
         return Err(refuse("the assertion was used before"));
@@ -115,6 +115,7 @@ fn check(
     form: &Form,
     caller: &Caller,
     assertion: &Assertion,
+    provider: &ProviderConfig,
 ) -> Result<(String, crate::ResourceConfig), OauthError> {
     // SECURITY: an assertion for another client is nobody else's
     // (test: `an_assertion_that_is_not_all_it_must_be_is_refused`).
@@ -127,16 +128,20 @@ fn check(
     if assertion.claims.contains_key("cnf") {
         return Err(refuse("it is bound to a key, which is not checked here"));
     }
-    let subject = assertion.text("sub").ok_or_else(|| refuse("`sub` is missing"))?.to_owned();
+    // SECURITY: whom a sign-in knows by this claim is the same person here, disabled or not
+    // (test: `an_assertion_finds_the_person_by_the_claim_that_a_sign_in_does`).
+    let by = provider.profile.subject;
+    let subject = assertion.text(by).ok_or_else(|| refuse(format!("`{by}` is missing")))?.to_owned();
     // SECURITY: `aud` and `resource` are a pair: both are ours, and the resource is the one that is asked for
     // (test: `an_assertion_that_is_not_all_it_must_be_is_refused`).
     let named = assertion.text("resource").ok_or_else(|| refuse("`resource` is missing, or is not one"))?;
-    if form.get("resource").is_some_and(|asked| asked != named) {
+    let named = lower_origin(named);
+    if form.get("resource").is_some_and(|asked| lower_origin(asked) != named) {
         return Err(refuse("`resource` is not the one that is asked for"));
     }
-    let resource = issuer.resource(named).ok_or_else(|| refuse("`resource` is none of ours"))?;
+    let resource = issuer.resource(&named).ok_or_else(|| refuse("`resource` is none of ours"))?;
     if let Caller::Agent(actor) = caller
-        && !actor.agent.may_use(&issuer.config().issuer, named)
+        && !actor.agent.may_use(&issuer.config().issuer, &named)
     {
         return Err(refuse("`resource` is none of ours"));
     }

@@ -15,7 +15,39 @@ pub(crate) fn resource_of(issuer: &Issuer, form: &Form) -> Result<ResourceConfig
             "`resource` is missing: which endpoint is the token for?",
         )
     })?;
-    issuer.resource(asked).ok_or_else(unknown_resource)
+    issuer.resource(&lower_origin(asked)).ok_or_else(unknown_resource)
+}
+
+/// Whether `resource`, if it is named at all, is the one that was granted.
+///
+/// # Errors
+/// `invalid_target`.
+pub(super) fn is_granted(issuer: &Issuer, form: &Form, granted: &str) -> Result<(), OauthError> {
+    match form.get("resource").map(lower_origin) {
+        Some(asked) if asked != granted || issuer.resource(&asked).is_none() => {
+            let why = "`resource` is not the one that was granted";
+            Err(OauthError::new("invalid_target", Code::TARGET_UNKNOWN, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Scheme and host in small letters: they mean the same in capitals (RFC 3986 §6.2.2.1). The rest is compared byte for
+/// byte.
+pub(crate) fn lower_origin(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
+}
+
+/// The scopes that a request names, but for those that are of no resource: a wish for a refresh token, and those for an ID
+/// token. `None` if it names none.
+pub(crate) fn scopes_asked(form: &Form) -> Option<Vec<&str>> {
+    const OF_NO_RESOURCE: [&str; 4] = ["offline_access", "openid", "profile", "email"];
+    let asked = form.get("scope")?.split(' ');
+    let asked: Vec<&str> =
+        asked.filter(|scope| !scope.is_empty() && !OF_NO_RESOURCE.contains(scope)).collect();
+    (!asked.is_empty()).then_some(asked)
 }
 
 /// The same for a resource that is not there and for one that this client may not have.
@@ -35,9 +67,9 @@ pub(crate) fn scopes_of(
 ) -> Result<Vec<String>, OauthError> {
     let had =
         |scope: &str| held.iter().any(|own| own == scope) && resource.scopes.iter().any(|own| own == scope);
-    let mut scopes: Vec<String> = match form.get("scope") {
+    let mut scopes: Vec<String> = match scopes_asked(form) {
         None => held.iter().filter(|scope| had(scope)).cloned().collect(),
-        Some(asked) => asked.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        Some(asked) => asked.into_iter().map(str::to_owned).collect(),
     };
     scopes.sort_unstable();
     scopes.dedup();

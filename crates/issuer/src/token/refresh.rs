@@ -1,5 +1,6 @@
 //! `refresh_token`: a new access token under a grant that still stands (OAuth 2.1 §4.3).
 
+use super::narrow::{is_granted, scopes_asked};
 use super::reply::Issued;
 use crate::client::Client;
 use crate::grant::refresh::{Rotation, look, rotate};
@@ -36,14 +37,11 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
     }
     let resource = issuer.resource(&grant.resource);
     let resource = resource.ok_or_else(|| OauthError::invalid_grant("the resource is no longer there"))?;
-    if form.get("resource").is_some_and(|asked| asked != grant.resource) {
-        let why = "`resource` is not the one of the grant";
-        return Err(OauthError::new("invalid_target", Code::TARGET_UNKNOWN, why));
-    }
+    is_granted(issuer, form, &grant.resource)?;
     grant.scopes.retain(|scope| {
         resource.scopes.contains(scope) && client.scopes.as_ref().is_none_or(|most| most.contains(scope))
     });
-    narrow(&mut grant.scopes, form.get("scope"))?;
+    narrow(&mut grant.scopes, &resource.scopes, form)?;
     match rotate(issuer, &presented).await? {
         Rotation::Successor(successor) => Ok(Issued::under(grant, Some(successor))),
         Rotation::Reused => {
@@ -66,11 +64,11 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
     }
 }
 
-/// A client may ask for less than it was granted, for this one access token (RFC 6749 §6).
-fn narrow(scopes: &mut Vec<String>, asked: Option<&str>) -> Result<(), OauthError> {
-    let Some(asked) = asked else { return Ok(()) };
-    let asked: Vec<&str> =
-        asked.split(' ').filter(|scope| !scope.is_empty() && *scope != "offline_access").collect();
+/// A client may ask for less than it was granted, for this one access token (RFC 6749 §6). `known` are the resource's own
+/// scopes: a word that is none of them was left out of the grant without a refusal, and is here.
+fn narrow(scopes: &mut Vec<String>, known: &[String], form: &Form) -> Result<(), OauthError> {
+    let Some(mut asked) = scopes_asked(form) else { return Ok(()) };
+    asked.retain(|scope| known.iter().any(|known| known == scope));
     if asked.is_empty() {
         return Ok(());
     }
