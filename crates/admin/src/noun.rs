@@ -1,6 +1,7 @@
 //! The operations, one file a noun.
 
 mod accounts;
+mod agent_consents;
 mod agents;
 mod clients;
 mod consents;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<OpenApiRouter<Rooms>> {
         sessions::routes(),
         clients::routes(),
         consents::routes(),
+        agent_consents::routes(),
         grants::routes(),
         agents::routes(),
         credentials::routes(),

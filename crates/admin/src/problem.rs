@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use issuer::EndError;
 use model::{CallId, Code, ErrorKind};
 use std::sync::Arc;
 use storage::StorageError;
@@ -111,6 +112,15 @@ impl From<StorageError> for Problem {
             _ => Code::INTERNAL,
         };
         Self::of(code).because(error)
+    }
+}
+
+impl From<EndError> for Problem {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::Storage(error) => error.into(),
+            EndError::Record => Self::of(Code::RECORD_UNAVAILABLE),
+        }
     }
 }
 

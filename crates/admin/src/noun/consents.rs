@@ -4,15 +4,12 @@ use super::people;
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
-use crate::journal;
 use crate::page::{Page, Paged};
 use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
 use axum::Json;
 use axum::extract::State;
 use issuer::consent::Consent;
-use issuer::grant::{self, Filter, Why};
-use ledger::What;
 use model::Code;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -115,7 +112,7 @@ async fn list_own_consents(
     caller: Caller,
     Asked(asked): Asked<Paged>,
 ) -> Answer<Json<Page<Shown>>> {
-    page(&rooms, &caller.principal.user, &asked).await
+    page(&rooms, &people::own(&rooms, &caller).await?, &asked).await
 }
 
 /// Withdraws one of the caller's own consents.
@@ -125,7 +122,7 @@ async fn list_own_consents(
     responses((status = 204, description = "Withdrawn"))
 )]
 async fn withdraw_own_consent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
-    let user = caller.principal.user.to_string();
+    let user = people::own(&rooms, &caller).await?;
     withdraw(&rooms, &caller, &user, &id).await
 }
 
@@ -137,18 +134,6 @@ async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Show
 }
 
 async fn withdraw(rooms: &Rooms, caller: &Caller, user: &str, id: &str) -> Answer<Done> {
-    let issuer = rooms.issuer()?;
-    let withdrawn = issuer.consents().withdraw(user, id).await?;
-    let consent = withdrawn.ok_or_else(|| Problem::of(Code::ADMIN_NOT_FOUND))?;
-    let made = Filter {
-        tenant: consent.tenant,
-        user: Some(consent.user),
-        client: Some(consent.client),
-        resource: Some(consent.resource),
-        ..Filter::default()
-    };
-    let why = Why { by: &caller.principal.user, reason: "the consent was withdrawn" };
-    grant::revoke_all(issuer, &made, why).await?;
-    journal::happened(rooms, caller, What::ConsentWithdrawn, ("consent", id), "by the admin API").await?;
-    Ok(Done)
+    let withdrawn = rooms.issuer()?.withdraw(user, id, &caller.principal.user).await?;
+    withdrawn.map(|_| Done).ok_or_else(|| Problem::of(Code::ADMIN_NOT_FOUND))
 }

@@ -1,5 +1,6 @@
 //! Grants: what people and agents let clients do, until it ends or is revoked.
 
+use super::people;
 use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
@@ -132,7 +133,7 @@ async fn list_own_grants(
     let window = asked.window()?;
     let filter = Filter {
         tenant: caller.principal.tenant.to_string(),
-        user: Some(caller.principal.user.to_string()),
+        user: Some(people::own(&rooms, &caller).await?),
         ..Filter::default()
     };
     page(&rooms, &window, &filter).await
@@ -146,7 +147,8 @@ async fn list_own_grants(
 )]
 async fn revoke_own_grant(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
     let found = grant::find(rooms.issuer()?, &id).await?;
-    let own = found.filter(|grant| grant.user.as_deref() == Some(&*caller.principal.user));
+    let user = people::own(&rooms, &caller).await?;
+    let own = found.filter(|grant| grant.user.as_ref() == Some(&user));
     caller.reached(own, |grant| &grant.tenant)?;
     revoke(&rooms, &caller, &id).await
 }

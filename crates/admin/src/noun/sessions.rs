@@ -5,15 +5,12 @@ use crate::admin::Rooms;
 use crate::answer::{Answer, Done};
 use crate::caller::Caller;
 use crate::page::{Page, Paged};
-use crate::problem::Problem;
 use crate::taken::{Asked, Ids};
-use authn::revocations::{self, Kind, Revocation};
 use axum::Json;
 use axum::extract::State;
+use issuer::grant::Why;
 use issuer::session::Session;
-use model::Code;
 use serde::Serialize;
-use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -84,8 +81,8 @@ async fn list_sessions(
 )]
 async fn end_session(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
     let found = rooms.issuer()?.sessions().by_id(&id).await?;
-    caller.reached(found, |session| &session.tenant)?;
-    end(&rooms, &caller, &id).await
+    let session = caller.reached(found, |session| &session.tenant)?;
+    end(&rooms, &session, &caller.principal.user).await
 }
 
 /// Lists the caller's own open sessions.
@@ -98,7 +95,7 @@ async fn list_own_sessions(
     caller: Caller,
     Asked(asked): Asked<Paged>,
 ) -> Answer<Json<Page<Shown>>> {
-    page(&rooms, &caller.principal.user, &asked).await
+    page(&rooms, &people::own(&rooms, &caller).await?, &asked).await
 }
 
 /// Ends one of the caller's own sessions.
@@ -109,9 +106,10 @@ async fn list_own_sessions(
 )]
 async fn end_own_session(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
     let found = rooms.issuer()?.sessions().by_id(&id).await?;
-    let own = found.filter(|session| *session.user == *caller.principal.user);
-    caller.reached(own, |session| &session.tenant)?;
-    end(&rooms, &caller, &id).await
+    let user = people::own(&rooms, &caller).await?;
+    let own = found.filter(|session| session.user == user);
+    let session = caller.reached(own, |session| &session.tenant)?;
+    end(&rooms, &session, &user).await
 }
 
 async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
@@ -121,15 +119,7 @@ async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Show
     Ok(Json(window.page_of_all(rows, |row| row.id.clone(), Shown::of)))
 }
 
-async fn end(rooms: &Rooms, caller: &Caller, id: &str) -> Answer<Done> {
-    let now = rooms.parts.clock.now();
-    // The tokens first: a session that is gone could not be ended again.
-    let revocation = Revocation::new(Kind::Session, id, caller.principal.user.as_ref())
-        .until(now.after(TOKENS))
-        .because("by the admin API");
-    revocations::revoke(&rooms.parts.db, &revocation, now).await?;
-    if rooms.issuer()?.sessions().end(id).await? { Ok(Done) } else { Err(Problem::of(Code::ADMIN_NOT_FOUND)) }
+async fn end(rooms: &Rooms, session: &Session, by: &str) -> Answer<Done> {
+    rooms.issuer()?.end_session(session, Why { by, reason: "by the admin API" }).await?;
+    Ok(Done)
 }
-
-/// Longer than any token of ours lives.
-const TOKENS: Duration = Duration::from_secs(2 * 3600);

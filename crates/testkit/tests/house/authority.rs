@@ -94,6 +94,7 @@ impl Authority {
             groups: Vec::new(),
             session: "ses_1".into(),
             auth_time: clock().now(),
+            given_at: clock().now(),
             scopes: Vec::new(),
         };
         let back = finish(&self.issuer, tx, Decision::Approved(approval)).await.unwrap();

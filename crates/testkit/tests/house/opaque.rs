@@ -266,7 +266,14 @@ async fn a_token_of_another_issuer_is_exchanged_for_the_person_it_is_of() {
         other[name] = value;
         legacy.login.knows(token, other);
     }
-    for token in ["leg_mallory", "leg_bob", "leg_acting", "leg_nobody"] {
+    // Whom its issuer lets act, and nobody else (RFC 8693 §4.4).
+    for (token, actor) in [("leg_chosen", agent.id.as_str()), ("leg_another", "agt_another")] {
+        let mut other = legacy.meaning();
+        other["may_act"] = json!({"sub": actor});
+        legacy.login.knows(token, other);
+    }
+    assert_eq!(exchange("leg_chosen").await.status, 200);
+    for token in ["leg_mallory", "leg_bob", "leg_acting", "leg_nobody", "leg_another"] {
         let refused = exchange(token).await;
         assert_eq!(refused.status, 400, "{token}: {}", refused.text());
     }

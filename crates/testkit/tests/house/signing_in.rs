@@ -3,6 +3,7 @@
 use super::bed::UP;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::Clock as _;
 use model::{Digest, FixedClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -232,6 +233,32 @@ async fn who_is_signed_in_is_not_asked_again_for_the_same() {
     let at = house.begin(&stranger, "app", APP, "&prompt=none").await;
     let location = stranger.get(&at).await.location();
     assert_eq!(parameter(&location, "error").as_deref(), Some("login_required"), "{location}");
+}
+
+#[tokio::test]
+async fn a_sign_in_of_long_ago_is_none_that_was_asked_for_again() {
+    let house = house().await;
+    let browser = house.browser();
+    house.token(&browser).await;
+    house.time.advance(Duration::from_secs(600));
+    let long_ago = house.time.now().seconds() - 600;
+    let at = house.begin(&browser, "app", APP, "&prompt=login").await;
+    // The wish never reached the provider, or it does not care.
+    house.idp.vouches("auth_time", json!(long_ago));
+    let page = browser.get(&at).await;
+    let back = house.leave(&browser, &page).await;
+    let refused = browser.get(&back).await;
+    assert!(refused.text().contains("PTN-2022"), "{}", refused.text());
+    let said = house.events("sign_in_refused").await;
+    assert!(said.last().unwrap()["detail"].as_str().unwrap().contains("sign in again"), "{said:?}");
+    // It does now.
+    house.idp.vouches_plainly();
+    let back = house.leave(&browser, &browser.get(&at).await).await;
+    let entered = browser.get(&back).await;
+    assert!(browser.get(&entered.location()).await.location().starts_with(APP));
+    // Where nobody asked for it, a session at the provider is good.
+    house.idp.vouches("auth_time", json!(long_ago));
+    house.token(&house.browser()).await;
 }
 
 #[tokio::test]

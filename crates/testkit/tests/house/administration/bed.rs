@@ -119,6 +119,10 @@ impl AdminBed {
         let insert = "INSERT INTO users (id, tenant, status, name, roles, member_of, created_at)
             VALUES ($1, $2, 'active', 'Somebody', '[]', '[]', 1)";
         self.insert(insert, &[&id, tenant]).await;
+        // The provider knows them by the same id.
+        let insert = "INSERT INTO user_identities (tenant, issuer, subject, user_id, provider, created_at)
+            VALUES ($2, $3, $1, $1, 'idp', 1)";
+        self.insert(insert, &[&id, tenant, self.idp.issuer()]).await;
         id
     }
 
@@ -129,6 +133,11 @@ impl AdminBed {
             created_at, used_at, expires_at) VALUES ($1, $2, $3, 'cli', 'x', '[]', '[]', '[]', 1, 1, 9000000000000)";
         self.insert(insert, &[&id, tenant, user]).await;
         id
+    }
+
+    /// The grant was given in that session.
+    pub(crate) async fn grant_in(&self, grant: &str, session: &str) {
+        self.insert("UPDATE grants SET session = $2 WHERE id = $1", &[grant, session]).await;
     }
 
     /// A browser's session of a person.
@@ -149,6 +158,19 @@ impl AdminBed {
             metadata_hash, given_at, last_used_at, expires_at)
             VALUES ($1, $3, $2, 'cli', 'CLI', 'x', '[]', 'localhost', 'h', 1, 1, 9000000000000)";
         self.insert(insert, &[&id, tenant, user]).await;
+        id
+    }
+
+    /// A person's consent to an agent, which is made for it.
+    pub(crate) async fn agent_consent(&self, tenant: &str, user: &str) -> String {
+        let id = fresh("agt_");
+        let insert = r#"INSERT INTO agents (id, tenant, name, owner, trust, status, scopes, may_act_for, delegation,
+            created_at, changed_at) VALUES ($1, $2, 'Robot', $3, 'low', 'active', '[]', '{"who":"nobody"}',
+            '{"depth":1}', 1, 1)"#;
+        self.insert(insert, &[&id, tenant, user]).await;
+        let insert = "INSERT INTO agent_consents (user_id, agent, resource, scopes, given_at, expires_at)
+            VALUES ($2, $1, 'x', '[]', 1, 9000000000000)";
+        self.insert(insert, &[&id, user]).await;
         id
     }
 

@@ -95,6 +95,79 @@ async fn what_an_operation_does_not_take_is_refused() {
 }
 
 #[tokio::test]
+async fn anothers_token_with_the_id_of_a_person_of_ours_is_not_theirs() {
+    let bed = AdminBed::open().await;
+    let alice = bed.person("acme").await;
+    let consent = bed.consent("acme", &alice).await;
+    let (session, grant) = (bed.session("acme", &alice).await, bed.grant("acme", &alice).await);
+    let agent = bed.agent_consent("acme", &alice).await;
+    // The provider knows somebody else by that id, and vouches for other tenants besides.
+    bed.alter("UPDATE user_identities SET subject = 'another'").await;
+    for tenant in ["acme", "globex"] {
+        let who = bed.someone(&alice, tenant, "reader");
+        for path in ["sessions", "consents", "grants", "agent-consents"] {
+            let reply = bed.get(&who, &format!("/me/{path}")).await;
+            assert_eq!(problem(&reply), (404, "PTN-2122".to_owned()), "{path}: {}", reply.text());
+        }
+        for path in [
+            format!("sessions/{session}"),
+            format!("consents/{consent}"),
+            format!("grants/{grant}"),
+            format!("agent-consents/{agent}"),
+        ] {
+            let reply = bed.ask(&who, &Method::DELETE, &format!("/me/{path}"), None).await;
+            assert_eq!(problem(&reply), (404, "PTN-2122".to_owned()), "{path}: {}", reply.text());
+        }
+    }
+    let who = bed.someone("another", "acme", "reader");
+    for path in ["sessions", "consents", "grants", "agent-consents"] {
+        let own = good(&bed.get(&who, &format!("/me/{path}")).await);
+        assert_eq!(own["items"].as_array().unwrap().len(), 1, "{path}: {own}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_granted_in_a_session_ends_with_it() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let alice = bed.person("acme").await;
+    for path in ["/sessions", "/me/sessions"] {
+        let (session, grant) = (bed.session("acme", &alice).await, bed.grant("acme", &alice).await);
+        let other = bed.grant("acme", &alice).await;
+        bed.grant_in(&grant, &session).await;
+        let who = if path == "/sessions" { admin.clone() } else { bed.someone(&alice, "acme", "reader") };
+        let ended = bed.ask(&who, &Method::DELETE, &format!("{path}/{session}"), None).await;
+        assert_eq!(ended.status, 204, "{}", ended.text());
+        let left = good(&bed.get(&admin, &format!("/grants?user={alice}")).await);
+        let left: Vec<&str> =
+            left["items"].as_array().unwrap().iter().map(|grant| grant["id"].as_str().unwrap()).collect();
+        assert!(left.contains(&other.as_str()) && !left.contains(&grant.as_str()), "{left:?}");
+    }
+    assert_eq!(bed.events("signed_out").len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_of_a_person_ends_tokens_only_if_they_say_something_else_now() {
+    let bed = AdminBed::open().await;
+    let admin = bed.admin_of("acme");
+    let made = good(&bed.post(&admin, "/accounts", &json!({"account": "alice"})).await);
+    let path = format!("/people/{}", made["user"].as_str().unwrap());
+    let change = async |body: serde_json::Value| {
+        let shown = bed.get(&admin, &path).await;
+        let tag = [("if-match", shown.headers["etag"].to_str().unwrap())];
+        good(&bed.ask_with(&admin, &Method::PATCH, &path, Some(&body), &tag).await)
+    };
+    let rows = async || {
+        let rows = good(&bed.get(&bed.operator(), "/revocations").await);
+        rows["items"].as_array().unwrap().len()
+    };
+    assert_eq!(change(json!({"name": "Alice", "roles": [], "groups": []})).await["name"], "Alice");
+    assert_eq!(rows().await, 0);
+    assert_eq!(change(json!({"roles": ["reader"]})).await["roles"], json!(["reader"]));
+    assert_eq!(rows().await, 1);
+}
+
+#[tokio::test]
 async fn a_tenants_admin_revokes_in_the_tenant_and_nowhere_else() {
     let bed = AdminBed::open().await;
     let (acme, globex) = (bed.admin_of("acme"), bed.admin_of("globex"));

@@ -90,7 +90,7 @@ rows! {
         let person = bed.person("acme").await;
         Prepared::by(bed.admin_of("acme")).id("session", bed.session("acme", &person).await).of_acme()
     };
-    "list_own_sessions": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "list_own_sessions": |bed| Prepared::by(bed.someone(&bed.person("acme").await, "acme", "reader"));
     "end_own_session": |bed| {
         let person = bed.person("acme").await;
         let session = bed.session("acme", &person).await;
@@ -102,11 +102,23 @@ rows! {
         let consent = bed.consent("acme", &prepared.ids[0].1).await;
         prepared.id("consent", consent)
     };
-    "list_own_consents": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "list_own_consents": |bed| Prepared::by(bed.someone(&bed.person("acme").await, "acme", "reader"));
     "withdraw_own_consent": |bed| {
         let person = bed.person("acme").await;
         let consent = bed.consent("acme", &person).await;
         Prepared::by(bed.someone(&person, "acme", "reader")).id("consent", consent)
+    };
+    "list_agent_consents": |bed| person(bed).await;
+    "withdraw_agent_consent": |bed| {
+        let prepared = person(bed).await;
+        let agent = bed.agent_consent("acme", &prepared.ids[0].1).await;
+        prepared.id("agent", agent)
+    };
+    "list_own_agent_consents": |bed| Prepared::by(bed.someone(&bed.person("acme").await, "acme", "reader"));
+    "withdraw_own_agent_consent": |bed| {
+        let person = bed.person("acme").await;
+        let agent = bed.agent_consent("acme", &person).await;
+        Prepared::by(bed.someone(&person, "acme", "reader")).id("agent", agent)
     };
     "list_clients": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
     "block_client": |bed| Prepared::by(bed.operator()).body(json!({"client": "cli"}));
@@ -118,9 +130,11 @@ rows! {
 
     "list_grants": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();
     "revoke_grant": |bed| Prepared::by(bed.admin_of("acme")).id("grant", bed.grant("acme", "alice").await).of_acme();
-    "list_own_grants": |bed| Prepared::by(bed.someone("alice", "acme", "reader"));
+    "list_own_grants": |bed| Prepared::by(bed.someone(&bed.person("acme").await, "acme", "reader"));
     "revoke_own_grant": |bed| {
-        Prepared::by(bed.someone("alice", "acme", "reader")).id("grant", bed.grant("acme", "alice").await)
+        let person = bed.person("acme").await;
+        let grant = bed.grant("acme", &person).await;
+        Prepared::by(bed.someone(&person, "acme", "reader")).id("grant", grant)
     };
 
     "list_agents": |bed| Prepared { query: "?tenant=acme", ..Prepared::by(bed.admin_of("acme")) }.of_acme();

@@ -225,18 +225,37 @@ enum ConsentsVerb {
         #[arg(long)]
         person: Option<String>,
     },
+    /// Lists the agents that a person lets act for them; that you let act without one.
+    Agents {
+        /// The person's id.
+        person: Option<String>,
+    },
+    /// Takes back that an agent may act: the grants made by it are revoked.
+    RevokeAgent {
+        /// The agent's id.
+        agent: String,
+        /// The person's id. Default: yourself.
+        #[arg(long)]
+        person: Option<String>,
+    },
 }
 
 impl ConsentsVerb {
     fn asked(&self) -> Verb {
-        let of = |person: Option<&str>| match person {
-            None => "/me/consents".to_owned(),
-            Some(person) => format!("/people/{}/consents", encoded(person)),
+        let whose = |person: Option<&str>, what: &str| match person {
+            None => format!("/me/{what}"),
+            Some(person) => format!("/people/{}/{what}", encoded(person)),
         };
+        let of = |person| whose(person, "consents");
+        let agents_of = |person| whose(person, "agent-consents");
         match self {
             Self::List { person } => Verb::list(of(person.as_deref()), CONSENTS),
             Self::Revoke { consent, person } => {
                 Verb::end(format!("{}/{}", of(person.as_deref()), encoded(consent)), "withdrawn")
+            }
+            Self::Agents { person } => Verb::list(agents_of(person.as_deref()), AGENTS),
+            Self::RevokeAgent { agent, person } => {
+                Verb::end(format!("{}/{}", agents_of(person.as_deref()), encoded(agent)), "withdrawn")
             }
         }
     }
@@ -250,6 +269,8 @@ const CONSENTS: &[(&str, &str)] = &[
     ("GIVEN", "created_at"),
     ("LAST USED", "last_used_at"),
 ];
+
+const AGENTS: &[(&str, &str)] = &[("AGENT", "agent"), ("NAME", "name"), ("WHERE", "places")];
 
 #[derive(Debug, clap::Subcommand)]
 enum ClientsVerb {
