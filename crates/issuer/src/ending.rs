@@ -4,10 +4,10 @@
 //! What was granted ends first, with the tokens of it, and the row by which it is found goes last: whatever fails
 //! half-way is there to be ended again.
 
-use crate::Issuer;
 use crate::consent::Consent;
 use crate::grant::{self, Filter, Why};
 use crate::session::Session;
+use crate::{Issuer, voucher};
 use authn::revocations::{Kind, Revocation, revoke};
 use ledger::{About, Event, What};
 use std::time::Duration;
@@ -76,7 +76,8 @@ impl Issuer {
             .until(now.after(TOKENS))
             .because(why.reason);
         revoke(&self.db, &row, now).await?;
-        self.sign_out_everywhere(tenant, user, why).await
+        self.sign_out_everywhere(tenant, user, why).await?;
+        Ok(voucher::forget(self, user).await?)
     }
 
     /// Takes a person's consent to a client back and revokes every grant made by it; `by` is who does it. `None` if there

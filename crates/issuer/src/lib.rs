@@ -39,6 +39,7 @@ pub mod session;
 pub mod sign_in;
 mod tend;
 pub mod token;
+mod voucher;
 
 pub use agent::ApiKeys;
 pub use config::{AgentRules, Config, ConfiguredClient, Documents, Registration, ResourceConfig};

@@ -24,6 +24,7 @@ impl Issuer {
             on!(self.db, pool => sqlx::query(text).bind(now).execute(pool).await.map(drop))?;
         }
         self.accounts.sweep().await?;
+        self.sweep_vouchers().await?;
         let desk = self.desk();
         desk.sessions.sweep().await?;
         desk.federation.sweep().await?;

@@ -13,6 +13,7 @@ mod registering;
 mod requests;
 mod site;
 mod telling;
+mod vouching;
 
 use crate::authorize::{Approval, Decision, finish};
 use crate::client::{Keys, Method};

@@ -56,6 +56,7 @@ pub(crate) const STEPS: &[Step] = steps![
     4000 "people",
     4010 "sessions",
     4020 "consents",
+    4030 "vouchers",
     5000 "agents",
     5010 "device",
     6000 "token_contracts",

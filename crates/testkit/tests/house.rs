@@ -48,4 +48,5 @@ mod house {
     mod signing_in;
     mod soaking;
     mod traces;
+    mod vouching;
 }

@@ -5,7 +5,7 @@ use super::check::{At, Check};
 use super::server::{SecretSection, Surroundings};
 use super::units::{Names, Span};
 use ::issuer::AgentRules;
-use ::issuer::sign_in::{ClientAuth, Overage, Profile, ProviderConfig, TenantConfig};
+use ::issuer::sign_in::{ClientAuth, Overage, Profile, ProviderConfig, Recheck, TenantConfig};
 use authn::{Algorithm, ClaimPath};
 use net::egress::Rule;
 use schemars::JsonSchema;
@@ -68,6 +68,9 @@ struct ProviderSection {
     /// What happens when the provider has too many groups for a token. Default: deny.
     #[serde(default)]
     groups_overage: OverageName,
+    /// Whether the provider is asked again, when a client refreshes, if it still vouches for the person. It has to give refresh
+    /// tokens, which are kept sealed. Default: it is not asked; `{}` is every 15m, with a grace of 1h.
+    recheck: Option<RecheckSection>,
     /// Whether PKCE is used. Default: true; false only for a provider that refuses it.
     pkce: Option<bool>,
     /// Whether claims are fetched from the userinfo endpoint besides. Default: false.
@@ -83,6 +86,16 @@ struct ProviderSection {
     /// Whether the provider may be on a private address.
     #[serde(default)]
     allow_private: bool,
+}
+
+/// How often a provider is asked again whether it still vouches for somebody.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RecheckSection {
+    /// For how long what it said is taken as true: 1m to 24h. Default: 15m.
+    every: Option<Span>,
+    /// While it cannot be asked, for how long refreshes go on since it last vouched: `every` to 24h. Default: 1h.
+    grace: Option<Span>,
 }
 
 /// A make of provider.
@@ -205,6 +218,21 @@ pub(super) fn check(
     (tenants, agents)
 }
 
+impl RecheckSection {
+    fn check(self, at: &At, check: &mut Check) -> Recheck {
+        let usual = Recheck::default();
+        let every = self.every.map_or(usual.every, |span| span.0);
+        let grace = self.grace.map_or(usual.grace.max(every), |span| span.0);
+        if !(SHORTEST_RECHECK..=LONGEST_RECHECK).contains(&every) {
+            check.fault(&at.key("every"), "too short or too long", "1m to 24h");
+        }
+        if !(every..=LONGEST_RECHECK).contains(&grace) {
+            check.fault(&at.key("grace"), "shorter than `every`, or too long", "`every` to 24h");
+        }
+        Recheck { every, grace }
+    }
+}
+
 impl ProviderSection {
     fn check(self, around: &Surroundings<'_>, at: &At, check: &mut Check) -> Option<ProviderConfig> {
         let profile = Profile::named(match self.profile {
@@ -247,6 +275,7 @@ impl ProviderSection {
         if !scopes.iter().any(|scope| scope == "openid") {
             check.fault(&at.key("scopes"), "without `openid` there is no ID token", "openid among them");
         }
+        let recheck = self.recheck.map(|section| section.check(&at.key("recheck"), check));
         let pkce = self.pkce.unwrap_or(true);
         if !pkce && client_auth == ClientAuth::None {
             check.fault(&at.key("pkce"), "nothing would protect the code", "PKCE, or a client secret");
@@ -287,6 +316,7 @@ impl ProviderSection {
                 OverageName::Deny => Overage::Deny,
                 OverageName::IgnoreGroups => Overage::IgnoreGroups,
             },
+            recheck,
             pkce,
             userinfo: self.userinfo,
             algorithms: algorithms
@@ -336,5 +366,7 @@ fn in_issuer(profile: &Profile, issuer: &str) -> Option<String> {
     is_id.then(|| first.to_owned())
 }
 
+const SHORTEST_RECHECK: Duration = Duration::from_secs(60);
+const LONGEST_RECHECK: Duration = Duration::from_secs(24 * 3600);
 const SKEW: Duration = Duration::from_secs(30);
 const MOST_SKEW: Duration = Duration::from_secs(60);

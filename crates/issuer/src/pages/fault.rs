@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use model::{Code, CodeRow};
 use storage::StorageError;
+use vault::VaultError;
 
 /// A page that says what went wrong.
 #[derive(Debug)]
@@ -88,6 +89,13 @@ impl IntoResponse for Fault {
 impl From<StorageError> for Fault {
     fn from(error: StorageError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the pages' rows");
+        Self::of(Code::SIGN_IN_UNAVAILABLE)
+    }
+}
+
+impl From<VaultError> for Fault {
+    fn from(error: VaultError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "what a provider gave cannot be kept");
         Self::of(Code::SIGN_IN_UNAVAILABLE)
     }
 }

@@ -7,7 +7,7 @@ use crate::authorize::{self, Decision, FinishError};
 use crate::person::{AccountError, Person};
 use crate::session::{Cookie, Opening, Session};
 use crate::sign_in::{Arrived, Returned, SignInError, TenantConfig};
-use crate::{Form, Issuer, OauthError, secret_text};
+use crate::{Form, Issuer, OauthError, secret_text, voucher};
 use askama::Template;
 use axum::Extension;
 use axum::body::Bytes;
@@ -213,7 +213,7 @@ pub(super) async fn back(
             return Err(refused(&issuer, peer, &error, about, &Next::Connections));
         }
     };
-    let Arrived { arrival, opening, next } = arrived;
+    let Arrived { arrival, opening, refresh_token, next } = arrived;
     let next = issuer.sealer.open(SEALED, &next).ok().and_then(|text| String::from_utf8(text).ok());
     let next = next.and_then(|text| Next::parse(&text)).ok_or(Fault::of(Code::SIGN_IN_STATE))?;
     let by = format!("provider {}", arrival.provider);
@@ -235,6 +235,7 @@ pub(super) async fn back(
             return Err(fault);
         }
     };
+    voucher::keep(&issuer, &person.id, &arrival, refresh_token.as_deref()).await?;
     let opening = Opening { user: person.id.clone(), ..opening };
     enter(&issuer, &headers, &person, &opening, &by, &next).await
 }

@@ -22,13 +22,22 @@ pub(crate) struct Tokens {
     pub(crate) id_token: String,
     /// Used for the provider's own userinfo endpoint and nothing else; never kept.
     pub(crate) access_token: Option<String>,
+    /// What it is asked with again.
+    pub(crate) refresh_token: Option<String>,
+}
+
+/// What the provider gave for its refresh token (OpenID Connect Core §12.2).
+pub(crate) struct Renewed {
+    pub(crate) id_token: Option<String>,
+    pub(crate) access_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
 }
 
 /// A code could not be redeemed.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
     /// The provider said no; its word.
-    #[error("the provider refuses the code: {0}")]
+    #[error("the provider refuses: {0}")]
     Refused(String),
     /// The provider.
     #[error(transparent)]
@@ -50,7 +59,51 @@ pub(crate) async fn redeem(
     dice: &dyn Dice,
     now: Timestamp,
 ) -> Result<Tokens, RedeemError> {
-    let (form, authorization) = request(&provider.config, metadata, redeemed, keys, dice, now)?;
+    let mut pairs = vec![
+        ("grant_type", "authorization_code"),
+        ("code", redeemed.code),
+        ("redirect_uri", redeemed.redirect_uri),
+    ];
+    pairs.extend(redeemed.verifier.map(|verifier| ("code_verifier", verifier)));
+    let request = request(&provider.config, metadata, &pairs, keys, dice, now)?;
+    let Renewed { id_token, access_token, refresh_token } = ask(provider, metadata, request).await?;
+    Ok(Tokens { id_token: id_token.ok_or(RedeemError::NoIdToken)?, access_token, refresh_token })
+}
+
+/// Uses a refresh token.
+pub(crate) async fn renew(
+    provider: &Provider,
+    metadata: &Metadata,
+    token: &str,
+    keys: &SigningKeys,
+    dice: &dyn Dice,
+    now: Timestamp,
+) -> Result<Renewed, RedeemError> {
+    let pairs = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    let request = request(&provider.config, metadata, &pairs, keys, dice, now)?;
+    ask(provider, metadata, request).await
+}
+
+/// The form, and the `Authorization` header if there is one.
+fn request(
+    config: &ProviderConfig,
+    metadata: &Metadata,
+    pairs: &[(&str, &str)],
+    keys: &SigningKeys,
+    dice: &dyn Dice,
+    now: Timestamp,
+) -> Result<(String, Option<String>), RedeemError> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(pairs);
+    let authorization = authenticate(config, metadata, &mut form, keys, dice, now)?;
+    Ok((form.finish(), authorization))
+}
+
+async fn ask(
+    provider: &Provider,
+    metadata: &Metadata,
+    (form, authorization): (String, Option<String>),
+) -> Result<Renewed, RedeemError> {
     let answer = provider.post(&metadata.token_endpoint, form, authorization).await;
     let answer = answer.map_err(|error| match error {
         // A word beside a 5xx is no judgement of the code: the provider cannot do anything now.
@@ -62,28 +115,11 @@ pub(crate) async fn redeem(
         error => RedeemError::Provider(error),
     })?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
-    let id_token = text("id_token").ok_or(RedeemError::NoIdToken)?;
-    Ok(Tokens { id_token, access_token: text("access_token") })
-}
-
-/// The form, and the `Authorization` header if there is one.
-fn request(
-    config: &ProviderConfig,
-    metadata: &Metadata,
-    redeemed: &Redeemed<'_>,
-    keys: &SigningKeys,
-    dice: &dyn Dice,
-    now: Timestamp,
-) -> Result<(String, Option<String>), RedeemError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", redeemed.code)
-        .append_pair("redirect_uri", redeemed.redirect_uri);
-    if let Some(verifier) = redeemed.verifier {
-        form.append_pair("code_verifier", verifier);
-    }
-    let authorization = authenticate(config, metadata, &mut form, keys, dice, now)?;
-    Ok((form.finish(), authorization))
+    Ok(Renewed {
+        id_token: text("id_token"),
+        access_token: text("access_token"),
+        refresh_token: text("refresh_token"),
+    })
 }
 
 /// Shows who we are: adds to the form, or returns the `Authorization` header.

@@ -59,6 +59,8 @@ pub struct ProviderConfig {
     pub directory: Option<String>,
     /// What happens when the provider has too many groups for a token.
     pub overage: Overage,
+    /// Whether the provider is asked again, at refreshes, if it still vouches for people.
+    pub recheck: Option<Recheck>,
     /// Whether PKCE is used: always, unless the provider refuses it.
     pub pkce: bool,
     /// Whether claims are also fetched from the userinfo endpoint.
@@ -69,6 +71,21 @@ pub struct ProviderConfig {
     pub skew: Duration,
     /// Which addresses it may have.
     pub rule: Rule,
+}
+
+/// How often a provider is asked again whether it still vouches for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recheck {
+    /// For so long what it said is taken as true.
+    pub every: Duration,
+    /// While it cannot be asked, refreshes go on for so long since it last vouched.
+    pub grace: Duration,
+}
+
+impl Default for Recheck {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(15 * 60), grace: Duration::from_secs(3600) }
+    }
 }
 
 /// How we show a provider who we are.

@@ -195,6 +195,22 @@ fn abilities(report: &mut Report, config: &ProviderConfig, metadata: &Metadata, 
     } else {
         report.add("introspection", Verdict::Without, "its opaque tokens cannot be verified");
     }
+    let renews = list(metadata, "grant_types_supported").contains(&"refresh_token")
+        || list(metadata, "scopes_supported").contains(&"offline_access");
+    match (config.recheck, renews) {
+        (Some(_), true) => report.add("recheck", Verdict::Ok, "it is asked again whether it vouches for people"),
+        (Some(_), false) => report.add(
+            "recheck",
+            Verdict::Note,
+            "switched on here, and the provider does not say that it gives refresh tokens: where it gives none, people sign \
+             in again after `recheck.grace`",
+        ),
+        (None, _) => report.add(
+            "recheck",
+            Verdict::Without,
+            "whoever is removed there refreshes here until their grant ends, unless it sends logout tokens: set `recheck`",
+        ),
+    }
     if says("backchannel_logout_supported") {
         let sid = if says("backchannel_logout_session_supported") { "by session" } else { "by person only" };
         report.add("backchannel_logout", Verdict::Ok, format!("{sid}; register {}", with.logout_uri));

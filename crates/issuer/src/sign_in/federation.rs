@@ -1,7 +1,7 @@
 //! Leaving for a provider, and coming back from it.
 
 use super::claims::{self, ClaimsError};
-use super::code::{self, RedeemError, Redeemed, Tokens};
+use super::code::{self, RedeemError, Redeemed};
 use super::departure::{Departure, Departures, Ticket};
 use super::fetch::FetchError;
 use super::id_token::{self, Expected, IdTokenError, OpenError};
@@ -57,8 +57,18 @@ pub struct Arrived {
     pub arrival: Arrival,
     /// The session that follows from it, but for the person.
     pub opening: Opening,
+    /// What the provider is asked with again.
+    pub refresh_token: Option<String>,
     /// Where the browser goes on to.
     pub next: String,
+}
+
+/// That a provider still vouches for somebody.
+pub(crate) struct Again {
+    /// What it says of them now, if it says it.
+    pub(crate) read: Option<claims::Read>,
+    /// What it is asked with next time, if that is another.
+    pub(crate) refresh_token: Option<String>,
 }
 
 /// A sign-in did not come about. For the record and for pages: nothing of a token is in its texts.
@@ -91,6 +101,9 @@ pub enum SignInError {
     /// The provider let the person in without asking, where it was told to ask.
     #[error("the provider did not have the person sign in again, which was asked for")]
     NotAgain,
+    /// The provider vouches for somebody else than it was asked about.
+    #[error("the provider vouches for another person")]
+    Another,
     /// The provider cannot be reached, or is not what it should be.
     #[error("the provider cannot be used: {0}")]
     Provider(#[from] ProviderError),
@@ -105,11 +118,27 @@ impl SignInError {
         match self {
             Self::NoProvider => Code::SIGN_IN_NO_PROVIDER,
             Self::State => Code::SIGN_IN_STATE,
-            Self::Issuer | Self::IdToken(_) | Self::Userinfo | Self::NotAgain => Code::SIGN_IN_UNTRUSTED,
+            Self::Issuer | Self::IdToken(_) | Self::Userinfo | Self::NotAgain | Self::Another => {
+                Code::SIGN_IN_UNTRUSTED
+            }
             Self::Said(_) | Self::Redeem(RedeemError::Refused(_)) => Code::SIGN_IN_REFUSED,
             Self::Claims(_) => Code::SIGN_IN_CLAIMS,
             Self::Redeem(_) | Self::Provider(_) => Code::SIGN_IN_PROVIDER_DOWN,
             Self::Storage(_) => Code::SIGN_IN_UNAVAILABLE,
+        }
+    }
+}
+
+impl SignInError {
+    /// Whether the provider has said that it does not vouch for a person any more, or only not said that it does. A word
+    /// about us (`invalid_client`) is none about the person.
+    pub(crate) fn is_no(&self) -> bool {
+        const NO: [&str; 5] =
+            ["invalid_grant", "interaction_required", "login_required", "consent_required", "access_denied"];
+        match self {
+            Self::Redeem(RedeemError::Refused(word)) => NO.contains(&word.as_str()),
+            Self::Another => true,
+            _ => false,
         }
     }
 }
@@ -180,12 +209,19 @@ impl Federation {
             .append_pair("response_type", "code")
             .append_pair("client_id", &config.client_id)
             .append_pair("redirect_uri", &self.redirect_uri)
-            .append_pair("scope", &config.scopes.join(" "))
+            .append_pair("scope", &asked_scopes(config))
             .append_pair("state", &ticket.state)
             .append_pair("nonce", &ticket.nonce());
-        if again {
-            query.append_pair("prompt", "login").append_pair("max_age", "0");
+        let offline = config.recheck.map_or(&[][..], |_| config.profile.offline);
+        let prompts = offline.iter().filter(|(name, _)| *name == "prompt").map(|(_, word)| *word);
+        let prompts: Vec<&str> = again.then_some("login").into_iter().chain(prompts).collect();
+        if !prompts.is_empty() {
+            query.append_pair("prompt", &prompts.join(" "));
         }
+        if again {
+            query.append_pair("max_age", "0");
+        }
+        query.extend_pairs(offline.iter().filter(|(name, _)| *name != "prompt"));
         if config.pkce {
             let challenge = URL_SAFE_NO_PAD.encode(Digest::of(ticket.verifier().as_bytes()).0);
             query.append_pair("code_challenge", &challenge).append_pair("code_challenge_method", "S256");
@@ -247,7 +283,9 @@ impl Federation {
         let now = self.clock.now();
         let tokens =
             code::redeem(provider, &metadata, &redeemed, &self.keys, self.dice.as_ref(), now).await?;
-        let claims = self.vouched(provider, &metadata, &tokens, ticket).await?;
+        let nonce = ticket.nonce();
+        let given = (tokens.id_token.as_str(), tokens.access_token.as_deref());
+        let claims = self.vouched(provider, &metadata, given, Some(&nonce)).await?;
         let read = claims::read(&claims, config)?;
         let text = |name: &str| {
             claims.get(name).and_then(Value::as_str).map(|text| text.chars().take(255).collect())
@@ -273,7 +311,35 @@ impl Federation {
             roles: read.roles,
             groups: read.groups,
         };
-        Ok(Arrived { arrival, opening, next: departure.next })
+        Ok(Arrived { arrival, opening, refresh_token: tokens.refresh_token, next: departure.next })
+    }
+
+    /// Asks a provider whether it still vouches for whom it knows by `subject`, with the refresh token that it gave.
+    ///
+    /// # Errors
+    /// [`SignInError`]; [`SignInError::is_no`] tells whether it said no.
+    pub(crate) async fn again(
+        &self,
+        provider: &Provider,
+        subject: &str,
+        token: &str,
+    ) -> Result<Again, SignInError> {
+        let metadata = provider.metadata().await?;
+        let now = self.clock.now();
+        let renewed = code::renew(provider, &metadata, token, &self.keys, self.dice.as_ref(), now).await?;
+        let read = match &renewed.id_token {
+            None => None,
+            Some(id_token) => {
+                let given = (id_token.as_str(), renewed.access_token.as_deref());
+                let claims = self.vouched(provider, &metadata, given, None).await?;
+                Some(claims::read(&claims, &provider.config)?)
+            }
+        };
+        // SECURITY: OpenID Connect Core §12.2 (test: `a_provider_that_vouches_for_another_ends_what_was_there`).
+        if read.as_ref().is_some_and(|read| read.subject != subject) {
+            return Err(SignInError::Another);
+        }
+        Ok(Again { read, refresh_token: renewed.refresh_token })
     }
 
     /// The claims that the provider vouches for: the ID token's, and what userinfo adds to them.
@@ -281,13 +347,11 @@ impl Federation {
         &self,
         provider: &Provider,
         metadata: &Metadata,
-        tokens: &Tokens,
-        ticket: &Ticket,
+        (id_token, access_token): (&str, Option<&str>),
+        nonce: Option<&str>,
     ) -> Result<Map<String, Value>, SignInError> {
-        let (mut claims, algorithm) = id_token::open(&tokens.id_token, provider, &["jwt"]).await?;
-        let nonce = ticket.nonce();
-        let access_token = tokens.access_token.as_deref();
-        let expected = Expected { nonce: &nonce, access_token, now: self.clock.now() };
+        let (mut claims, algorithm) = id_token::open(id_token, provider, &["jwt"]).await?;
+        let expected = Expected { nonce, access_token, now: self.clock.now() };
         id_token::check(&claims, &algorithm, &provider.config, &expected)?;
         if !provider.config.userinfo {
             return Ok(claims);
@@ -313,6 +377,13 @@ impl Federation {
     pub async fn sweep(&self) -> Result<(), StorageError> {
         self.departures.sweep().await
     }
+}
+
+/// What is asked for, and a refresh token where the provider is to be asked again.
+fn asked_scopes(config: &ProviderConfig) -> String {
+    let offline = config.recheck.and(config.profile.offline_scope);
+    let offline = offline.filter(|scope| !config.scopes.iter().any(|asked| asked == scope));
+    config.scopes.iter().map(String::as_str).chain(offline).collect::<Vec<_>>().join(" ")
 }
 
 impl From<FetchError> for SignInError {

@@ -57,7 +57,8 @@ pub enum IdTokenError {
 
 /// What an ID token has to fit.
 pub(crate) struct Expected<'a> {
-    pub(crate) nonce: &'a str,
+    /// Of the request; none in what a refresh token brings.
+    pub(crate) nonce: Option<&'a str>,
     pub(crate) access_token: Option<&'a str>,
     pub(crate) now: Timestamp,
 }
@@ -117,7 +118,7 @@ pub(crate) fn check(
     if expected.now.since(issued) > OLDEST {
         return Err(IdTokenError::Old);
     }
-    if claims.get("nonce").and_then(Value::as_str) != Some(expected.nonce) {
+    if expected.nonce.is_some() && claims.get("nonce").and_then(Value::as_str) != expected.nonce {
         return Err(IdTokenError::Nonce);
     }
     match (claims.get("at_hash"), expected.access_token) {
@@ -208,6 +209,7 @@ pub(crate) mod tests {
             default_roles: Vec::new(),
             directory: None,
             overage: Overage::Deny,
+            recheck: None,
             pkce: true,
             userinfo: false,
             algorithms: vec![Algorithm::Es256],
@@ -226,7 +228,7 @@ pub(crate) mod tests {
     }
 
     fn checked(claims: &Value) -> Result<(), IdTokenError> {
-        let expected = Expected { nonce: "n", access_token: Some("token"), now: NOW };
+        let expected = Expected { nonce: Some("n"), access_token: Some("token"), now: NOW };
         check(claims.as_object().unwrap(), "ES256", &config(Profile::GENERIC), &expected)
     }
 
@@ -283,7 +285,7 @@ pub(crate) mod tests {
         for (profile, claim) in [("entra", "tid"), ("google", "hd")] {
             let config =
                 ProviderConfig { directory: Some("ours".into()), ..config(Profile::named(profile).unwrap()) };
-            let expected = Expected { nonce: "n", access_token: Some("token"), now: NOW };
+            let expected = Expected { nonce: Some("n"), access_token: Some("token"), now: NOW };
             let mut claims = good();
             let verdict = |claims: &Value| check(claims.as_object().unwrap(), "ES256", &config, &expected);
             assert_eq!(verdict(&claims), Err(IdTokenError::Directory(claim)));

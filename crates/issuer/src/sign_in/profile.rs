@@ -13,6 +13,10 @@ pub struct Profile {
     pub groups: &'static [&'static str],
     /// What is asked for.
     pub scopes: &'static [&'static str],
+    /// The scope for a refresh token, where that is how to ask for one.
+    pub offline_scope: Option<&'static str>,
+    /// Parameters of the authorization request that are needed besides to get one.
+    pub offline: &'static [(&'static str, &'static str)],
     /// The claim that names the organisation within a provider that serves many; it must be the configured one.
     pub directory: Option<&'static str>,
     /// Whether that must be configured: without it, anybody with an account at the provider would get in.
@@ -43,6 +47,9 @@ impl Profile {
         roles: &["roles"],
         groups: &["groups"],
         scopes: &["openid", "profile", "email"],
+        offline_scope: Some("offline_access"),
+        // OpenID Connect Core §11.
+        offline: &[("prompt", "consent")],
         directory: None,
         needs_directory: false,
         directory_hint: None,
@@ -55,6 +62,8 @@ const PROFILES: &[Profile] = &[
     Profile {
         name: "entra",
         subject: "oid",
+        // Asking for consent each time would stop people where administrators give it.
+        offline: &[],
         directory: Some("tid"),
         needs_directory: true,
         directory_in_issuer: true,
@@ -71,6 +80,7 @@ const PROFILES: &[Profile] = &[
     },
     Profile {
         name: "okta",
+        offline: &[],
         roles: &["roles"],
         groups: &["groups"],
         scopes: &["openid", "profile", "email", "groups"],
@@ -82,6 +92,7 @@ const PROFILES: &[Profile] = &[
     },
     Profile {
         name: "auth0",
+        offline: &[],
         roles: &["roles"],
         groups: &["groups"],
         notes: &[
@@ -92,6 +103,7 @@ const PROFILES: &[Profile] = &[
     },
     Profile {
         name: "keycloak",
+        offline: &[],
         roles: &["/realm_access/roles", "/resource_access/<client_id>/roles", "roles"],
         groups: &["groups"],
         notes: &[
@@ -102,6 +114,8 @@ const PROFILES: &[Profile] = &[
     },
     Profile {
         name: "google",
+        offline_scope: None,
+        offline: &[("access_type", "offline"), ("prompt", "consent")],
         roles: &[],
         groups: &[],
         directory: Some("hd"),

@@ -87,6 +87,7 @@ pub(super) fn provider(issuer: &str) -> ProviderConfig {
         default_roles: vec!["reader".into()],
         directory: None,
         overage: Overage::Deny,
+        recheck: None,
         pkce: true,
         userinfo: false,
         algorithms: vec![authn::Algorithm::Es256],

@@ -5,7 +5,7 @@ use super::reply::Issued;
 use crate::client::Client;
 use crate::grant::refresh::{Rotation, look, rotate};
 use crate::grant::{self, Why};
-use crate::{Form, Issuer, OauthError, revoked};
+use crate::{Form, Issuer, OauthError, revoked, voucher};
 use ledger::{About, Event, What};
 use model::Code;
 
@@ -29,6 +29,7 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
         ));
     }
     if let Some(user) = &grant.user {
+        voucher::check(issuer, user).await?;
         // SECURITY: the person as they are now: what was taken away does not come back by a refresh, and a disabled
         // person gets nothing (test: `a_refresh_reads_the_person_anew`).
         let person = issuer.people.find(user).await?.filter(|person| person.is_active);

@@ -24,6 +24,12 @@ pub(super) struct Door {
     error: Option<String>,
     /// Open codes, and what was asked with them.
     codes: HashMap<String, HashMap<String, String>>,
+    /// Refresh tokens that are good, and what was asked with the codes they came from.
+    kept: HashMap<String, HashMap<String, String>>,
+    /// What it says to refresh tokens.
+    no: Option<String>,
+    /// How often it was asked again.
+    asked_again: usize,
     count: usize,
 }
 
@@ -61,6 +67,16 @@ impl FakeIdp {
     /// Nobody gets in from now on.
     pub fn refuses(&self, error: Option<&str>) {
         self.house.door.lock().unwrap().error = error.map(str::to_owned);
+    }
+
+    /// Whoever asks again hears this word from now on.
+    pub fn says_no(&self, word: Option<&str>) {
+        self.house.door.lock().unwrap().no = word.map(str::to_owned);
+    }
+
+    /// How often it was asked again.
+    pub fn asked_again(&self) -> usize {
+        self.house.door.lock().unwrap().asked_again
     }
 
     /// What a browser does that is sent to its authorization endpoint: where it is sent back to.
@@ -119,6 +135,16 @@ impl House {
         let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let mut door = self.door.lock().unwrap();
         let refused = |error: &str| reply(StatusCode::BAD_REQUEST, &json!({"error": error}));
+        if let Some(token) = form.get("refresh_token") {
+            door.asked_again += 1;
+            if let Some(word) = &door.no {
+                return refused(word);
+            }
+            let Some(mut asked) = door.kept.remove(token) else { return refused("invalid_grant") };
+            // OpenID Connect Core §12.2.
+            asked.remove("nonce");
+            return self.tokens(&mut door, asked);
+        }
         let Some(asked) = door.codes.remove(&form["code"]) else { return refused("invalid_grant") };
         if let Some(challenge) = asked.get("code_challenge") {
             let verifier = form.get("code_verifier").map(String::as_bytes).unwrap_or_default();
@@ -126,19 +152,31 @@ impl House {
                 return refused("invalid_grant");
             }
         }
+        self.tokens(&mut door, asked)
+    }
+
+    fn tokens(&self, door: &mut Door, asked: HashMap<String, String>) -> Response<Full<Bytes>> {
         let now = self.clock.now().seconds();
         let key = self.keys.lock().unwrap().iter().find(|key| key.algorithm() == "ES256").unwrap().clone();
-        let claims = json!({
-            "iss": self.url, "sub": door.person, "aud": asked["client_id"], "nonce": asked["nonce"],
+        let mut claims = json!({
+            "iss": self.url, "sub": door.person, "aud": asked["client_id"],
             "iat": now, "exp": now + 300, "auth_time": now, "sid": format!("at-idp-{}", door.person),
             "name": format!("{} Liddell", door.person), "email": format!("{}@acme.example", door.person),
             "roles": ["reader"], "groups": ["staff"],
         });
+        if let Some(nonce) = asked.get("nonce") {
+            claims["nonce"] = nonce.as_str().into();
+        }
         let id_token = id_token(key, claims, &door.claims);
-        reply(
-            StatusCode::OK,
-            &json!({"access_token": "at-of-the-provider", "token_type": "Bearer", "id_token": id_token}),
-        )
+        let mut answer =
+            json!({"access_token": "at-of-the-provider", "token_type": "Bearer", "id_token": id_token});
+        if asked["scope"].split(' ').any(|scope| scope == "offline_access") {
+            let token = format!("rt-of-the-provider-{}", door.count);
+            door.count += 1;
+            answer["refresh_token"] = token.as_str().into();
+            door.kept.insert(token, asked);
+        }
+        reply(StatusCode::OK, &answer)
     }
 
     pub(super) fn userinfo(&self) -> Value {

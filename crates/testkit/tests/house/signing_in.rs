@@ -87,7 +87,7 @@ impl House {
     }
 
     /// A person presses the provider's button on a sign-in page: where the browser is sent.
-    async fn depart(&self, browser: &Browser, page: &Reply) -> String {
+    pub(super) async fn depart(&self, browser: &Browser, page: &Reply) -> String {
         let fields = ["form", "next", "tenant", "provider"].map(|name| (name, page.field(name)));
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let left = browser.post("/sign-in/go", &fields).await;

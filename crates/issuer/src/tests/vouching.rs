@@ -1,0 +1,131 @@
+//! What is kept of a provider that is asked again, on both databases and by two replicas.
+
+use super::id_jag::{Enterprise, provider};
+use super::*;
+use crate::person::Arrival;
+use crate::sign_in::{ProviderConfig, Recheck, TenantConfig};
+use crate::voucher;
+
+const TOKEN: &str = "rt-of-the-provider";
+
+/// A house whose provider is asked again, and a person of it who signed in just now.
+async fn house(world: World, token: Option<&str>) -> (Enterprise, String) {
+    let house = Enterprise::of(world).await;
+    let corp = ProviderConfig { recheck: Some(Recheck::default()), ..provider(&house.idp.origin) };
+    house.world.configure(|config| {
+        let acme =
+            TenantConfig { providers: vec![Arc::new(corp)], ..TenantConfig::clone(&config.tenants[0]) };
+        config.tenants = vec![Arc::new(acme)];
+    });
+    let arrival = arrival(&house);
+    let user = house.world.issuer.people.arrive(&arrival).await.unwrap().id;
+    voucher::keep(&house.world.issuer, &user, &arrival, token).await.unwrap();
+    (house, user)
+}
+
+fn arrival(house: &Enterprise) -> Arrival {
+    Arrival {
+        tenant: "acme".into(),
+        provider: "corp".into(),
+        issuer: house.idp.origin.clone(),
+        subject: "alice@corp".into(),
+        name: None,
+        email: None,
+        roles: Vec::new(),
+        groups: Vec::new(),
+    }
+}
+
+/// The provider answers refresh tokens with this.
+fn answers(house: &Enterprise, status: u16, answer: &Value) {
+    house.idp.put("/token", (status, None, answer.to_string()));
+}
+
+#[tokio::test]
+async fn two_replicas_ask_a_provider_once() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let other = house.world.replica().await;
+        other.reload(Config::clone(&house.world.issuer.config()));
+        voucher::check(&house.world.issuer, &user).await.unwrap();
+        // Nothing but that it still takes the token.
+        answers(&house, 200, &json!({"access_token": "at", "refresh_token": "rt-2"}));
+        house.world.pass(2 * 3600);
+        let before = house.idp.asked();
+        let issuer = &house.world.issuer;
+        let (one, two, three) = tokio::join!(
+            voucher::check(issuer, &user),
+            voucher::check(&other, &user),
+            voucher::check(&other, &user)
+        );
+        assert!([one, two, three].iter().all(Result::is_ok));
+        // Its metadata, at most twice, and one question.
+        let asked = house.idp.asked() - before;
+        assert!((1..=3).contains(&asked), "{asked}");
+        // Neither token is in a row.
+        const ROWS: &str = "SELECT token FROM vouchers";
+        let kept: Vec<Vec<u8>> =
+            on!(house.world.test.db, pool => sqlx::query_scalar(ROWS).fetch_all(pool).await).unwrap();
+        assert_eq!(kept.len(), 1);
+        for token in [TOKEN, "rt-2"] {
+            assert!(!kept[0].windows(token.len()).any(|bytes| bytes == token.as_bytes()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_says_no_ends_its_person_and_one_that_is_gone_lets_nobody_go_on() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let issuer = &house.world.issuer;
+        // A word about us, and none at all.
+        for (status, answer) in
+            [(401, json!({"error": "invalid_client"})), (503, json!({})), (200, json!([]))]
+        {
+            answers(&house, status, &answer);
+            house.world.pass(16 * 60);
+            if status == 401 {
+                voucher::check(issuer, &user).await.unwrap();
+            } else {
+                drop(voucher::check(issuer, &user).await);
+            }
+        }
+        assert!(issuer.people.find(&user).await.unwrap().unwrap().is_active);
+        house.world.pass(60);
+        answers(&house, 400, &json!({"error": "invalid_grant"}));
+        let refused = voucher::check(issuer, &user).await.unwrap_err();
+        assert_eq!((refused.error, house.world.count("vouchers").await), ("invalid_grant", 0));
+        assert!(house.world.record().contains("does not vouch"));
+        // Signed in again, at a provider that is taken out of the configuration since.
+        voucher::keep(issuer, &user, &arrival(&house), Some(TOKEN)).await.unwrap();
+        house.world.configure(|config| {
+            let acme = TenantConfig { providers: Vec::new(), ..TenantConfig::clone(&config.tenants[0]) };
+            config.tenants = vec![Arc::new(acme)];
+        });
+        assert_eq!(voucher::check(issuer, &user).await.unwrap_err().error, "invalid_grant");
+        // Whoever signed in elsewhere is not asked about there.
+        voucher::keep(issuer, &user, &arrival(&house), Some(TOKEN)).await.unwrap();
+        voucher::check(issuer, &user).await.unwrap();
+        assert_eq!(house.world.count("vouchers").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_without_a_token_goes_on_with_the_one_before_it_and_old_words_are_swept() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let issuer = &house.world.issuer;
+        house.world.pass(2 * 3600);
+        voucher::keep(issuer, &user, &arrival(&house), None).await.unwrap();
+        answers(&house, 200, &json!({"access_token": "at"}));
+        for _ in 0..3 {
+            house.world.pass(3600);
+            voucher::check(issuer, &user).await.unwrap();
+        }
+        issuer.tend().await.unwrap();
+        assert_eq!(house.world.count("vouchers").await, 1);
+        house.world.pass(93 * 86_400);
+        issuer.tend().await.unwrap();
+        assert_eq!(house.world.count("vouchers").await, 0);
+    }
+}
