@@ -99,11 +99,23 @@ impl Directories {
             tracing::error!(directory, "a contract names a directory of groups that is not configured");
             return None;
         };
-        let then = directory.clock.now().after(ahead);
+        let now = directory.clock.now();
+        let held = directory.answers.get(user).await.filter(|held| held.until > now);
         let entry = directory.answers.entry(Arc::clone(user));
-        let found =
-            entry.or_insert_with_if(directory.ask(user), |held| held.until <= then).await.into_value();
+        // One that is asked before its time and does not answer leaves what it said before as it is.
+        let ask = async { directory.ask(user).await.or(held) };
+        let then = now.after(ahead);
+        let found = entry.or_insert_with_if(ask, |held| held.until <= then).await.into_value();
         found.groups.map(|groups| (groups.to_vec(), found.until))
+    }
+}
+
+impl Found {
+    fn or(self, held: Option<Self>) -> Self {
+        match (&self.groups, held) {
+            (None, Some(held)) => held,
+            _ => self,
+        }
     }
 }
 

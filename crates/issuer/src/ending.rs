@@ -34,6 +34,7 @@ impl Issuer {
         let row =
             Revocation::new(Kind::Session, &session.id, why.by).until(now.after(TOKENS)).because(why.reason);
         revoke(&self.db, &row, now).await?;
+        self.sessions().close(&session.id).await?;
         let granted =
             Filter { tenant: session.tenant.clone(), session: Some(session.id.clone()), ..Filter::default() };
         grant::revoke_all(self, &granted, why).await?;
@@ -47,7 +48,8 @@ impl Issuer {
         Ok(self.sessions().forget(&session.id).await?)
     }
 
-    /// Ends all that a person let anybody have, and their sessions: whoever wants to go on has to sign in.
+    /// Ends all that a person let anybody have, and their sessions, also those that others took the place of: whoever wants
+    /// to go on has to sign in.
     ///
     /// # Errors
     /// [`EndError`].
@@ -55,11 +57,11 @@ impl Issuer {
         let theirs = Filter { tenant: tenant.to_owned(), user: Some(user.to_owned()), ..Filter::default() };
         grant::revoke_all(self, &theirs, why).await?;
         loop {
-            let open = self.sessions().of_user(user).await?;
-            if open.is_empty() {
+            let sessions = self.sessions().known_of_user(user).await?;
+            if sessions.is_empty() {
                 return Ok(());
             }
-            for session in open {
+            for session in sessions {
                 self.end_session(&session, why).await?;
             }
         }
@@ -98,7 +100,10 @@ impl Issuer {
             detail: Some(format!("of {user}").into()),
             ..Event::of(What::ConsentWithdrawn)
         })?;
-        Ok(self.consents().withdraw(user, id).await?)
+        let withdrawn = self.consents().withdraw(user, id).await?;
+        // What was granted by it in between.
+        grant::revoke_all(self, &given_by(&consent), why).await?;
+        Ok(withdrawn)
     }
 
     /// Takes back that an agent may act for a person, everywhere, and revokes the grants made by it. A token that it got
@@ -123,7 +128,8 @@ impl Issuer {
             agent: Some(agent.to_owned()),
             ..Filter::default()
         };
-        grant::revoke_all(self, &granted, Why { by, reason: "the consent was withdrawn" }).await?;
+        let why = Why { by, reason: "the consent was withdrawn" };
+        grant::revoke_all(self, &granted, why).await?;
         self.note_end(Event {
             tenant: Some(tenant.into()),
             by: Some(by.into()),
@@ -131,7 +137,10 @@ impl Issuer {
             detail: Some(format!("of {user}").into()),
             ..Event::of(What::ConsentWithdrawn)
         })?;
-        Ok(self.agent_consents().withdraw(user, agent).await?)
+        let withdrawn = self.agent_consents().withdraw(user, agent).await?;
+        // What was granted by it in between.
+        grant::revoke_all(self, &granted, why).await?;
+        Ok(withdrawn)
     }
 
     fn note_end(&self, event: Event<'_>) -> Result<(), EndError> {

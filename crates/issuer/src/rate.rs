@@ -21,8 +21,10 @@ impl Rate {
     pub(crate) fn is_spent(&self, address: IpAddr, what: &str, most: u32, now: Timestamp) -> bool {
         let minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (network(address), what.into());
+        // Where nothing more is counted, nobody can be told from whoever has had all.
         minute.number == now.0.div_euclid(60_000)
-            && minute.counts.get(&key).is_some_and(|count| *count >= most)
+            && (minute.all >= most.saturating_mul(SHARES)
+                || minute.counts.get(&key).is_some_and(|count| *count >= most))
     }
 
     /// Counts one more from `address`; `false` when it has had `most` in this minute, or all together have had

@@ -35,7 +35,9 @@ pub(crate) async fn grant(issuer: &Issuer, grant: &Grant) -> Result<bool, Storag
 /// The same without the grant itself, for the moment in which it is made of what a person agreed to at `given_at`: a second
 /// redemption of its code may have ended it already, and the first is answered all the same.
 pub(crate) async fn since(issuer: &Issuer, grant: &Grant, given_at: Timestamp) -> Result<bool, StorageError> {
-    any(issuer, &Facts { since: given_at, ..under(grant) }).await
+    // Written by a replica of before: it can be no older than a device may wait.
+    let since = if given_at.0 == 0 { Timestamp(issuer.now().0.saturating_sub(LONGEST_MS)) } else { given_at };
+    any(issuer, &Facts { since, ..under(grant) }).await
 }
 
 fn under(grant: &Grant) -> Facts<'_> {
@@ -103,6 +105,8 @@ async fn any(issuer: &Issuer, facts: &Facts<'_>) -> Result<bool, StorageError> {
     Ok(count > 0)
 }
 
+/// The longest between a person's yes and the client's coming.
+const LONGEST_MS: i64 = 600_000;
 /// [`authn::revocations::CLOCKS`].
 const CLOCKS_MS: i64 = 2000;
 /// The most who act by one token.

@@ -181,6 +181,14 @@ impl Sessions {
         rows.into_iter().map(session).collect()
     }
 
+    /// The sessions of a person that are known, open or not, at most 100.
+    pub(crate) async fn known_of_user(&self, user: &str) -> Result<Vec<Session>, StorageError> {
+        const LIST: &str = "SELECT id, user_id, tenant, issuer, auth_time, amr, acr, created_at, expires_at
+            FROM browser_sessions WHERE user_id = $1 LIMIT 100";
+        let rows: Vec<Row> = on!(self.db, pool => sqlx::query_as(LIST).bind(user).fetch_all(pool).await)?;
+        rows.into_iter().map(session).collect()
+    }
+
     /// Closes a session that another took the place of: its cookie finds nobody, and whoever it came from can still say
     /// that it is over.
     ///

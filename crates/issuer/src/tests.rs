@@ -225,6 +225,7 @@ fn alice(now: Timestamp) -> Approval {
         session: "ses_1".into(),
         auth_time: now,
         given_at: now,
+        by_consent: false,
         scopes: vec!["mcp:call".into(), "mcp:read".into(), "more".into()],
     }
 }

@@ -83,7 +83,7 @@ async fn withdraw_agent_consent(
     Ids([id, agent]): Ids<2>,
 ) -> Answer<Done> {
     let person = people::reached(&rooms, &caller, &id).await?;
-    withdraw(&rooms, &caller, &person.tenant, &id, &agent).await
+    withdraw(&rooms, &person.tenant, &id, &agent, &caller.principal.user).await
 }
 
 /// Lists the agents that the caller lets act for them.
@@ -112,7 +112,7 @@ async fn withdraw_own_agent_consent(
     Ids([agent]): Ids<1>,
 ) -> Answer<Done> {
     let user = people::own(&rooms, &caller).await?;
-    withdraw(&rooms, &caller, &caller.principal.tenant, &user, &agent).await
+    withdraw(&rooms, &caller.principal.tenant, &user, &agent, &user).await
 }
 
 async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
@@ -135,8 +135,7 @@ fn shown((agent, consents): (String, Vec<AgentConsent>)) -> Shown {
     Shown { agent, name, places: consents.into_iter().map(place).collect() }
 }
 
-async fn withdraw(rooms: &Rooms, caller: &Caller, tenant: &str, user: &str, agent: &str) -> Answer<Done> {
-    let by = &caller.principal.user;
+async fn withdraw(rooms: &Rooms, tenant: &str, user: &str, agent: &str, by: &str) -> Answer<Done> {
     let any = rooms.issuer()?.withdraw_from_agent(tenant, user, agent, by).await?;
     if any { Ok(Done) } else { Err(Problem::of(Code::ADMIN_NOT_FOUND)) }
 }

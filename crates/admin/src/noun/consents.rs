@@ -99,7 +99,7 @@ async fn withdraw_consent(
     Ids([person, id]): Ids<2>,
 ) -> Answer<Done> {
     people::reached(&rooms, &caller, &person).await?;
-    withdraw(&rooms, &caller, &person, &id).await
+    withdraw(&rooms, &person, &id, &caller.principal.user).await
 }
 
 /// Lists the caller's own consents.
@@ -123,7 +123,7 @@ async fn list_own_consents(
 )]
 async fn withdraw_own_consent(State(rooms): State<Rooms>, caller: Caller, Ids([id]): Ids<1>) -> Answer<Done> {
     let user = people::own(&rooms, &caller).await?;
-    withdraw(&rooms, &caller, &user, &id).await
+    withdraw(&rooms, &user, &id, &user).await
 }
 
 async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Shown>>> {
@@ -133,7 +133,7 @@ async fn page(rooms: &Rooms, user: &str, asked: &Paged) -> Answer<Json<Page<Show
     Ok(Json(window.page_of_all(rows, |row| row.id.clone(), Shown::of)))
 }
 
-async fn withdraw(rooms: &Rooms, caller: &Caller, user: &str, id: &str) -> Answer<Done> {
-    let withdrawn = rooms.issuer()?.withdraw(user, id, &caller.principal.user).await?;
+async fn withdraw(rooms: &Rooms, user: &str, id: &str, by: &str) -> Answer<Done> {
+    let withdrawn = rooms.issuer()?.withdraw(user, id, by).await?;
     withdrawn.map(|_| Done).ok_or_else(|| Problem::of(Code::ADMIN_NOT_FOUND))
 }

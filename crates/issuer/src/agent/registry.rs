@@ -174,7 +174,8 @@ impl Agents {
                 .bind(change.expires_at.map(|end| end.0)).bind(owner).fetch_optional(&mut **tx).await?;
             let agent = Agent::try_from(row.ok_or(AgentError::Unknown)?)?;
             // SECURITY: tokens say what the registry said (test: `what_an_agent_may_use_is_narrowed_within_a_second`).
-            tx.revoke(&ended(&agent.id, "the agent was changed", by, now), now).await?;
+            let row = ended(&agent.id, "the agent was changed", by, now).sparing_grants();
+            tx.revoke(&row, now).await?;
             Ok(agent)
         });
         self.said().await;

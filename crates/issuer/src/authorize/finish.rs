@@ -33,6 +33,9 @@ pub struct Approval {
     /// When they agreed: whatever ended since ends this too.
     #[serde(default)]
     pub given_at: Timestamp,
+    /// Whether it stands on a consent that can be taken back before the client comes.
+    #[serde(default)]
+    pub by_consent: bool,
     /// What was agreed to: the transaction's scopes, or fewer.
     pub scopes: Vec<String>,
 }

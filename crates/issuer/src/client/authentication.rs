@@ -39,11 +39,12 @@ pub(crate) async fn authenticate(
     if !issuer.may_be_looked_for(&id, address) {
         return Err(limited("too many clients that nobody knew here; wait a minute"));
     }
-    let proven = prove(issuer, &id, proof).await;
-    if is_secret && proven.as_ref().is_err_and(|error| error.error == "invalid_client") {
+    let client = known(issuer, &id).await?;
+    let verified = verify(issuer, &client, proof).await;
+    if is_secret && verified.as_ref().is_err_and(|error| error.error == "invalid_client") {
         issuer.failures.admits_one(address, &id, FAILURES, now);
     }
-    proven
+    verified.map(|()| client)
 }
 
 fn limited(why: &str) -> OauthError {
@@ -53,16 +54,11 @@ fn limited(why: &str) -> OauthError {
     }
 }
 
-async fn prove(issuer: &Issuer, id: &str, proof: Proof) -> Result<Client, OauthError> {
-    let client = match find(issuer, id).await {
-        Ok(client) => client,
-        Err(super::FindError::Storage(error)) => return Err(error.into()),
-        Err(error) => {
-            return Err(OauthError { code: error.code(), ..OauthError::invalid_client(error.to_string()) });
-        }
-    };
-    verify(issuer, &client, proof).await?;
-    Ok(client)
+async fn known(issuer: &Issuer, id: &str) -> Result<Client, OauthError> {
+    find(issuer, id).await.map_err(|error| match error {
+        super::FindError::Storage(error) => error.into(),
+        error => OauthError { code: error.code(), ..OauthError::invalid_client(error.to_string()) },
+    })
 }
 
 /// Whether `proof` is the one this client has to give.

@@ -138,12 +138,12 @@ impl Consents {
         rows.into_iter().map(Consent::try_from).collect()
     }
 
-    /// Takes a consent of a person back; `None` if they have no such one. The grants made by it are the caller's to
-    /// revoke.
+    /// Takes a consent of a person back; `None` if they have no such one. The last step of
+    /// [`crate::Issuer::withdraw`].
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn withdraw(&self, user: &str, id: &str) -> Result<Option<Consent>, StorageError> {
+    pub(crate) async fn withdraw(&self, user: &str, id: &str) -> Result<Option<Consent>, StorageError> {
         const TAKE: &str = "DELETE FROM consents WHERE id = $1 AND user_id = $2
             RETURNING id, user_id, tenant, client, client_name, resource, scopes, redirect_host, metadata_hash,
                 given_at, last_used_at, expires_at";

@@ -180,12 +180,16 @@ async fn decide(
         auth_time: visitor.session.auth_time,
         given_at: issuer.now(),
     });
-    let decided = issuer.devices().decide(letters, approval.as_ref()).await?;
-    let asked = decided.ok_or_else(|| Fault::of(Code::DEVICE_REFUSED))?;
-    if allows && asked.client.starts_with("agt_") {
+    // The consent first: an agent that is let in at once finds it.
+    if allows
+        && let Some(asked) =
+            issuer.devices().waiting(letters).await?.filter(|asked| asked.client.starts_with("agt_"))
+    {
         let user = &visitor.session.user;
         issuer.agent_consents().give(user, &asked.client, &asked.resource, &asked.scopes).await?;
     }
+    let decided = issuer.devices().decide(letters, approval.as_ref()).await?;
+    let asked = decided.ok_or_else(|| Fault::of(Code::DEVICE_REFUSED))?;
     let what = if allows { What::ConsentGiven } else { What::ConsentRefused };
     let event = Event {
         tenant: Some(visitor.session.tenant.as_str().into()),

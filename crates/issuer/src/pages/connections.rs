@@ -86,6 +86,7 @@ async fn connections(issuer: &Issuer, person: &Person) -> Result<Vec<Connection>
     for consent in issuer.agent_consents().of_user(&person.id).await? {
         let by = |grant: &Grant| grant.agent.as_ref() == Some(&consent.agent);
         let used = grants.iter().filter(|grant| by(grant)).map(|grant| grant.used_at).max();
+        grants.retain(|grant| !by(grant) || grant.resource != consent.resource);
         connections.push(Connection {
             field: "agent",
             place: words::place(&url, &consent.resource),
@@ -98,7 +99,7 @@ async fn connections(issuer: &Issuer, person: &Person) -> Result<Vec<Connection>
             redirect_host: String::new(),
         });
     }
-    for grant in grants.into_iter().filter(|grant| grant.agent.is_none()) {
+    for grant in grants {
         let name = client::find(issuer, &grant.client).await.map(|client| client.name);
         connections.push(Connection {
             field: "grant",

@@ -1,10 +1,11 @@
 //! The consent page: the one place where a person lets a client act (MCP, security best practices, CD-1 to CD-5).
 
 use super::asking::Asking;
-use super::sign_in::{finish, login_required, query_form, refuse, turn_back};
+use super::sign_in::{CLOCKS, finish, login_required, query_form, refuse, turn_back};
 use super::{Fault, Visitor, form_token, go, is_ours, page, read_form, visitor, words};
 use crate::authorize::{Approval, Decision};
 use crate::consent::{Asked, Needed, Why, needed};
+use crate::session::Session;
 use crate::{Issuer, OauthError};
 use askama::Template;
 use axum::body::Bytes;
@@ -63,7 +64,7 @@ pub(super) async fn show(
             if let Some(known) = &known {
                 desk.consents.used(&known.id).await?;
             }
-            return approve(&issuer, id, &visitor, &asked).await;
+            return approve(&issuer, id, &visitor, &asked, known.is_some()).await;
         }
         Needed::Nothing => Why::First,
         Needed::Page(why) => why,
@@ -84,7 +85,10 @@ async fn fresh_visitor(
 ) -> Result<Option<Visitor>, Fault> {
     let found = visitor(issuer, headers).await?;
     let (again, since) = (asking.transaction.sign_in_again, asking.transaction.created_at);
-    Ok(found.filter(|visitor| !again || visitor.session.opened_at >= since))
+    // SECURITY: a session that was opened since, by a sign-in at the provider of before, is none that was asked for
+    // (test: `a_sign_in_of_long_ago_is_none_that_was_asked_for_again`).
+    let is_fresh = |session: &Session| session.opened_at >= since && session.auth_time.after(CLOCKS) >= since;
+    Ok(found.filter(|visitor| !again || is_fresh(&visitor.session)))
 }
 
 fn consent_page(
@@ -158,11 +162,17 @@ pub(super) async fn decide(
     }
     issuer.note(event(What::ConsentGiven))?;
     issuer.desk().consents.give(&visitor.person.id, &visitor.person.tenant, &asked).await?;
-    approve(&issuer, id, &visitor, &asked).await
+    approve(&issuer, id, &visitor, &asked, true).await
 }
 
 /// Ends the request with a code.
-async fn approve(issuer: &Issuer, id: &str, visitor: &Visitor, asked: &Asked) -> Result<Response, Fault> {
+async fn approve(
+    issuer: &Issuer,
+    id: &str,
+    visitor: &Visitor,
+    asked: &Asked,
+    by_consent: bool,
+) -> Result<Response, Fault> {
     let approval = Approval {
         user: visitor.person.id.clone(),
         tenant: visitor.person.tenant.clone(),
@@ -171,6 +181,7 @@ async fn approve(issuer: &Issuer, id: &str, visitor: &Visitor, asked: &Asked) ->
         session: visitor.session.id.clone(),
         auth_time: visitor.session.auth_time,
         given_at: issuer.now(),
+        by_consent,
         scopes: asked.scopes.clone(),
     };
     finish(issuer, id, Decision::Approved(approval)).await

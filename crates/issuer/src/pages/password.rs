@@ -78,6 +78,10 @@ pub(super) async fn set(
         return Ok(password_page(&issuer, &headers, &account, &link, Some(notice)));
     }
     let password = Arc::new(Secret::new(password.into_bytes()));
+    // SECURITY: whoever knew the old password is out, and so is what they let clients have, before the link is used up and
+    // after it (test: `a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it`).
+    let user = issuer.accounts.of_link(&link).await.map_err(fault)?;
+    sign_out(&issuer, &user).await?;
     let user = match issuer.accounts.set_by_link(&link, &password).await {
         Ok(user) => user,
         Err(AccountError::Password(error)) => {
@@ -86,12 +90,7 @@ pub(super) async fn set(
         }
         Err(error) => return Err(fault(error)),
     };
-    // SECURITY: whoever knew the old password is out, and so is what they let clients have
-    // (test: `a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it`).
-    if let Some(person) = issuer.people.find(&user).await? {
-        let why = Why { by: &user, reason: "a new password was set" };
-        issuer.sign_out_everywhere(&person.tenant, &user, why).await?;
-    }
+    sign_out(&issuer, &user).await?;
     let event = Event {
         by: Some(user.as_str().into()),
         about: Some(About::new("user", user.as_str())),
@@ -101,6 +100,12 @@ pub(super) async fn set(
     issuer.note(event)?;
     let done = Page { is_done: true, account: &account, notice: None, form: "", link: "" };
     Ok(page(&done, StatusCode::OK, ""))
+}
+
+async fn sign_out(issuer: &Issuer, user: &str) -> Result<(), Fault> {
+    let Some(person) = issuer.people.find(user).await? else { return Ok(()) };
+    let why = Why { by: user, reason: "a new password was set" };
+    Ok(issuer.sign_out_everywhere(&person.tenant, user, why).await?)
 }
 
 fn fault(error: AccountError) -> Fault {

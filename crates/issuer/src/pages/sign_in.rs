@@ -392,4 +392,4 @@ const PURPOSE: &str = "sign-in";
 /// What a sealed way on is sealed for.
 const SEALED: &str = "departure";
 /// By how much a provider's clock may differ.
-const CLOCKS: Duration = Duration::from_secs(60);
+pub(super) const CLOCKS: Duration = Duration::from_secs(60);

@@ -191,6 +191,19 @@ impl Accounts {
         name.ok_or(AccountError::Link)
     }
 
+    /// The person whom a link is for, without using it up.
+    ///
+    /// # Errors
+    /// [`AccountError::Link`].
+    pub async fn of_link(&self, link: &str) -> Result<String, AccountError> {
+        const FIND: &str = "SELECT user_id FROM password_links WHERE digest = $1 AND expires_at > $2";
+        let (digest, now) = (digest(link), self.clock.now().0);
+        let user: Option<String> = on!(self.db, pool => {
+            sqlx::query_scalar(FIND).bind(&digest).bind(now).fetch_optional(pool).await
+        })?;
+        user.ok_or(AccountError::Link)
+    }
+
     /// Sets a password by a link, which is used up: of several at once one does. Returns the person's id; their
     /// sessions are the caller's to end.
     ///

@@ -54,11 +54,7 @@ async fn stand(world: &World, id: &str, status: &str) {
 
 /// A world with alice, who owns agents, in it.
 async fn worlds() -> Vec<World> {
-    let worlds = World::each().await;
-    for world in &worlds {
-        person(world, "usr_alice", "acme").await;
-    }
-    worlds
+    World::each().await
 }
 
 async fn register(world: &World, change: Change) -> Agent {

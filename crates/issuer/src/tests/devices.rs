@@ -390,6 +390,17 @@ async fn what_ends_while_a_device_is_under_way_ends_it() {
             assert_ne!(refused.status, StatusCode::OK, "{row:?}: {}", refused.text());
             authn::revocations::lift(&world.test.db, &row, world.clock.now()).await.unwrap();
         }
+        // Taken back from an agent in between.
+        let agent = bot(&world, change()).await;
+        let begun = agent.send(&world, "/oauth/device", &[("resource", MCP)]).await.json();
+        alice.decide(&world, begun["user_code"].as_str().unwrap(), "allow").await;
+        let id = agent.agent.id.as_str();
+        assert!(world.issuer.withdraw_from_agent("acme", "usr_alice", id, "usr_alice").await.unwrap());
+        let pairs = [("grant_type", GRANT), ("device_code", begun["device_code"].as_str().unwrap())];
+        assert_eq!(agent.ask(&world, &pairs).await.error(), "access_denied");
+        let all =
+            crate::grant::Filter { tenant: "acme".into(), agent: Some(id.into()), ..Default::default() };
+        assert!(crate::grant::list(&world.issuer, &all, 10).await.unwrap().is_empty());
         // Signed out in between.
         let (device, user) = begin(&world).await;
         alice.decide(&world, &user, "allow").await;
@@ -414,6 +425,7 @@ async fn a_device_of_an_agent_that_was_narrowed_since_gets_what_is_left() {
             begun["device_code"].as_str().unwrap().to_owned()
         };
         let (one, two) = (begun().await, begun().await);
+        world.pass(3);
         let scopes = vec!["mcp:read".to_owned()];
         let less = Change { scopes: scopes.clone(), ..change() };
         world.issuer.agents().change(&id, &less, "operator").await.unwrap();

@@ -93,6 +93,48 @@ async fn what_ends_while_a_code_is_under_way_ends_the_code() {
 }
 
 #[tokio::test]
+async fn what_a_person_takes_back_is_not_had_by_what_was_under_way() {
+    for world in World::each().await {
+        let begin = async || {
+            let begun = world.authorize(&[]).await;
+            let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap();
+            let approval = Approval { by_consent: true, ..alice(world.clock.now()) };
+            let back = finish(&world.issuer, tx, Decision::Approved(approval)).await.unwrap();
+            parameter(&back, "code").unwrap()
+        };
+        let asked = crate::consent::Asked {
+            client: "cli".into(),
+            client_name: "Client".into(),
+            resource: MCP.into(),
+            scopes: Vec::new(),
+            redirect_host: "127.0.0.1".into(),
+            is_local: true,
+            metadata_hash: "h".into(),
+            is_approved: false,
+        };
+        let consent = world.issuer.consents().give("usr_alice", "acme", &asked).await.unwrap();
+        let (one, two) = (begin().await, begin().await);
+        let (_, refresh) = world.redeem(&one).await.tokens();
+        assert!(world.issuer.withdraw("usr_alice", &consent.id, "usr_alice").await.unwrap().is_some());
+        assert_eq!(world.refresh(&refresh).await.error(), "invalid_grant");
+        assert_eq!(world.redeem(&two).await.error(), "invalid_grant");
+        // Nor is there a grant that nobody has.
+        let all = crate::grant::Filter { tenant: "acme".into(), ..crate::grant::Filter::default() };
+        assert!(crate::grant::list(&world.issuer, &all, 10).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_may_do_is_what_they_may_do_when_the_client_comes() {
+    for world in World::each().await {
+        let code = world.code(&[]).await;
+        world.issuer.people.change("usr_alice", "Alice", None, &["reader".into()], &[]).await.unwrap();
+        let got = claims(&world.redeem(&code).await.tokens().0);
+        assert_eq!((&got["roles"], &got["groups"]), (&json!(["reader"]), &json!([])), "{got}");
+    }
+}
+
+#[tokio::test]
 async fn a_revocation_of_tokens_alone_leaves_what_was_granted() {
     for world in World::each().await {
         let one = session(&world, None).await;

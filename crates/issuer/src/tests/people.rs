@@ -195,6 +195,15 @@ async fn a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it
     let back = finish(&world.issuer, tx, Decision::Approved(approval)).await.unwrap();
     let (_, granted) = world.redeem(&parameter(&back, "code").unwrap()).await.tokens();
     let (_, of_alice) = world.tokens().await;
+    // Under way, from a session that another took the place of.
+    let opening = Opening { user: user.clone(), tenant: "acme".into(), ..Opening::default() };
+    let (closed, _) = world.issuer.sessions().open(&opening).await.unwrap();
+    world.issuer.sessions().close(&closed.id).await.unwrap();
+    let begun = world.authorize(&[]).await;
+    let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap();
+    let approval = Approval { user: user.clone(), session: closed.id, ..alice(world.clock.now()) };
+    let back = finish(&world.issuer, tx, Decision::Approved(approval)).await.unwrap();
+    let under_way = parameter(&back, "code").unwrap();
     let older = world.issuer.accounts.link(&user).await.unwrap();
     let link = world.issuer.accounts.link(&user).await.unwrap();
     let (browser, other) = (Browser::default(), Browser::of(&world, &user, "acme").await);
@@ -216,6 +225,7 @@ async fn a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it
     assert_eq!(set(&form).await.status, StatusCode::OK);
     assert!(!other.is_signed_in(&world).await);
     assert_eq!(world.refresh(&granted).await.error(), "invalid_grant");
+    assert_eq!(world.redeem(&under_way).await.error(), "invalid_grant");
     world.refresh(&of_alice).await.tokens();
     assert!(set(&form).await.text().contains("PTN-2032"));
 }

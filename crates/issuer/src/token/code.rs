@@ -5,11 +5,12 @@ use super::reply::Issued;
 use crate::authorize::{Approval, Transaction};
 use crate::client::Client;
 use crate::grant::{self, Grant, Why, refresh};
+use crate::person::Person;
 use crate::{Form, Issuer, OauthError, revoked, secret_text};
 use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::{Digest, Timestamp};
+use model::Digest;
 use storage::{StorageError, on, sqlx, transaction};
 
 /// Redeems a code.
@@ -21,18 +22,21 @@ pub(super) async fn redeem(issuer: &Issuer, client: &Client, form: &Form) -> Res
     let token = refresh::fresh(issuer);
     let redeemed = take(issuer, &digest, &token, |request, approval| {
         check(issuer, client, form, verifier, request)?;
-        Ok((granted(issuer, client, request, approval), approval.given_at))
+        Ok((granted(issuer, client, request, approval), approval.clone()))
     });
     match redeemed.await? {
-        Some(Ok((grant, given_at))) => {
-            // SECURITY: what ended between the person's yes and the client's coming ends this too
-            // (test: `what_ends_while_a_code_is_under_way_ends_the_code`).
-            if revoked::since(issuer, &grant, given_at).await? || !is_active(issuer, &grant).await? {
-                let why = "the person, session or client was revoked; sign in again";
-                return Err(OauthError::invalid_grant(why));
+        Some(Ok((grant, approval))) => match still(issuer, &grant, &approval).await? {
+            Some(person) => {
+                // What a person may do is what they may do now.
+                let (roles, groups) = (person.roles, person.groups);
+                Ok(Issued::under(Grant { roles, groups, ..grant }, Some(token)))
             }
-            Ok(Issued::under(grant, Some(token)))
-        }
+            None => {
+                let why = "the person, session, client or consent was revoked; sign in again";
+                grant::revoke(issuer, &grant.id, Why { by: "portunus", reason: why }).await?;
+                Err(OauthError::invalid_grant(why))
+            }
+        },
         Some(Err(error)) => Err(error),
         None => {
             revoke_redeemed(issuer, &digest).await?;
@@ -47,8 +51,8 @@ async fn take(
     issuer: &Issuer,
     digest: &str,
     token: &str,
-    judge: impl FnOnce(&Transaction, &Approval) -> Result<(Grant, Timestamp), OauthError>,
-) -> Result<Option<Result<(Grant, Timestamp), OauthError>>, OauthError> {
+    judge: impl FnOnce(&Transaction, &Approval) -> Result<(Grant, Approval), OauthError>,
+) -> Result<Option<Result<(Grant, Approval), OauthError>>, OauthError> {
     // SECURITY: of many who redeem one code, one gets the row (test: `fifty_redemptions_of_one_code_give_one_grant`).
     const TAKE: &str =
         "DELETE FROM authorization_codes WHERE digest = $1 RETURNING request, approval, expires_at";
@@ -65,14 +69,14 @@ async fn take(
         let request: Transaction = serde_json::from_str(&request).map_err(corrupt)?;
         let approval: Approval = serde_json::from_str(&approval).map_err(corrupt)?;
         let Some(judge) = judge.take() else { return Ok(None) };
-        let (grant, given_at) = match judge(&request, &approval) {
+        let (grant, approval) = match judge(&request, &approval) {
             Ok(made) => made,
             Err(error) => return Ok(Some(Err(error))),
         };
         grant::insert!(&grant, Some(digest)).execute(&mut **tx).await?;
         let insert = sqlx::query(refresh::INSERT).bind(&token).bind(&grant.id).bind(0_i64).bind(now.0);
         insert.bind(refresh::end(issuer, &grant, now).0).execute(&mut **tx).await?;
-        Ok::<_, OauthError>(Some(Ok((grant, given_at))))
+        Ok::<_, OauthError>(Some(Ok((grant, approval))))
     })
 }
 
@@ -126,10 +130,18 @@ fn granted(issuer: &Issuer, client: &Client, request: &Transaction, approval: &A
     }
 }
 
-/// Whether the person is there still, and may do anything.
-async fn is_active(issuer: &Issuer, grant: &Grant) -> Result<bool, StorageError> {
-    let Some(user) = &grant.user else { return Ok(true) };
-    Ok(issuer.people.find(user).await?.is_some_and(|person| person.is_active))
+/// The person, if all that their approval stood on stands still. SECURITY: what ended between a person's yes and the client's
+/// coming ends the code too (tests: `what_ends_while_a_code_is_under_way_ends_the_code`,
+/// `what_a_person_takes_back_is_not_had_by_what_was_under_way`).
+async fn still(issuer: &Issuer, grant: &Grant, approval: &Approval) -> Result<Option<Person>, StorageError> {
+    if revoked::since(issuer, grant, approval.given_at).await? {
+        return Ok(None);
+    }
+    let (user, consents) = (&approval.user, issuer.consents());
+    if approval.by_consent && consents.find(user, &grant.client, &grant.resource).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(issuer.people.find(user).await?.filter(|person| person.is_active))
 }
 
 /// A code that comes twice was seen by somebody else: what came of it ends (RFC 6749 §4.1.2).

@@ -5,7 +5,7 @@ use super::client_credentials::{confirmation, end};
 use super::narrow::unknown_resource;
 use super::reply::Issued;
 use crate::device::{Approval, Asked, Poll};
-use crate::grant::{self, Grant, refresh};
+use crate::grant::{self, Grant, Why, refresh};
 use crate::{Form, Issuer, OauthError, revoked, secret_text};
 use model::Code;
 use storage::{StorageError, sqlx, transaction};
@@ -30,9 +30,19 @@ pub(super) async fn grant(issuer: &Issuer, form: &Form, caller: &Caller) -> Resu
     // An agent may have been narrowed since it asked.
     let asked = still(issuer, caller, asked)?;
     let (grant, token) = kept(issuer, caller, &asked, &approval, &person).await?;
-    // SECURITY: test `what_ends_while_a_device_is_under_way_ends_it`.
-    if revoked::since(issuer, &grant, approval.given_at).await? {
-        return Err(refuse("access_denied", "the person, session, agent or client was revoked"));
+    // SECURITY: tests `what_ends_while_a_device_is_under_way_ends_it`,
+    // `what_a_person_takes_back_is_not_had_by_what_was_under_way`.
+    let is_allowed = match caller {
+        Caller::Agent(actor) => {
+            let (agent, consents) = (&actor.agent.id, issuer.agent_consents());
+            consents.find(&approval.user, agent, &grant.resource).await?.is_some()
+        }
+        Caller::Client(_) => true,
+    };
+    if !is_allowed || revoked::since(issuer, &grant, approval.given_at).await? {
+        let why = "the person, session, agent, client or consent was revoked";
+        grant::revoke(issuer, &grant.id, Why { by: "portunus", reason: why }).await?;
+        return Err(refuse("access_denied", why));
     }
     let mut issued = Issued::under(grant, token);
     if let Caller::Agent(actor) = caller {

@@ -70,10 +70,9 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
 fn narrow(scopes: &mut Vec<String>, known: &[String], form: &Form) -> Result<(), OauthError> {
     let Some(mut asked) = scopes_asked(form) else { return Ok(()) };
     asked.retain(|scope| known.iter().any(|known| known == scope));
-    if asked.is_empty() {
-        return Ok(());
-    }
-    if asked.iter().any(|scope| !scopes.iter().any(|granted| granted == scope)) {
+    if (asked.is_empty() && !known.is_empty())
+        || asked.iter().any(|scope| !scopes.iter().any(|granted| granted == scope))
+    {
         let why = "a scope was asked for that was not granted; sign in again for it";
         return Err(OauthError::new("invalid_scope", Code::SCOPE_REFUSED, why));
     }

@@ -95,6 +95,7 @@ impl Authority {
             session: "ses_1".into(),
             auth_time: clock().now(),
             given_at: clock().now(),
+            by_consent: false,
             scopes: Vec::new(),
         };
         let back = finish(&self.issuer, tx, Decision::Approved(approval)).await.unwrap();

@@ -251,6 +251,12 @@ async fn a_sign_in_of_long_ago_is_none_that_was_asked_for_again() {
     assert!(refused.text().contains("PTN-2022"), "{}", refused.text());
     let said = house.events("sign_in_refused").await;
     assert!(said.last().unwrap()["detail"].as_str().unwrap().contains("sign in again"), "{said:?}");
+    // Nor by a sign-in beside it, of which nobody asked that.
+    let other = house.browser();
+    let asked = house.begin(&other, "app", APP, "&prompt=login").await;
+    let aside = house.leave(&other, &other.get("/sign-in").await).await;
+    assert_eq!(other.get(&aside).await.location(), "/connections");
+    assert_eq!(other.get(&asked.replace("/sign-in?", "/consent?")).await.location(), asked);
     // It does now.
     house.idp.vouches_plainly();
     let back = house.leave(&browser, &browser.get(&at).await).await;

@@ -161,7 +161,7 @@ async fn a_change_of_a_person_ends_tokens_only_if_they_say_something_else_now() 
         let rows = good(&bed.get(&bed.operator(), "/revocations").await);
         rows["items"].as_array().unwrap().len()
     };
-    assert_eq!(change(json!({"name": "Alice", "roles": [], "groups": []})).await["name"], "Alice");
+    assert_eq!(change(json!({"name": "Alice"})).await["name"], "Alice");
     assert_eq!(rows().await, 0);
     assert_eq!(change(json!({"roles": ["reader"]})).await["roles"], json!(["reader"]));
     assert_eq!(rows().await, 1);
