@@ -7,7 +7,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startBrowser } from './lib/browser.mjs';
+import { signInBy, startBrowser } from './lib/browser.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { startIdp } from './lib/idp.mjs';
 import { freePort, start, stop, until } from './lib/process.mjs';
@@ -100,7 +100,7 @@ async function journey(name, client, context, visit) {
   try {
     const open = await until('the client to open a page', () => ended() || program.opens(), PATIENCE);
     if (open === true) return [`it ended before it opened a page: ${told()}`];
-    pages = await press(context, open);
+    pages = await signInBy(context, open, { port, idp, user: 'alice' });
     await until('the client to end', ended, PATIENCE);
     await program.ended;
   } catch (error) {
@@ -122,51 +122,6 @@ async function journey(name, client, context, visit) {
     seen.clientId && calls.length < 2 && `${calls.length} calls of ${seen.clientId} on record`,
     calls.some(({ user, tenant }) => !/^usr_[0-9a-f]{32}$/.test(user) || tenant !== 'acme') && `on record: ${JSON.stringify(calls)}`,
   ].filter(Boolean);
-}
-
-/** What a person does in the browser until it is back at the client; gives the pages they met. */
-async function press(context, open) {
-  const page = await context.newPage();
-  const met = [];
-  try {
-    await page.goto(open);
-    for (;;) {
-      const at = new URL(page.url());
-      if (at.pathname.endsWith('/callback') && at.port !== String(port)) return met;
-      if (at.origin === idp.issuer) {
-        met.push('provider');
-        await atProvider(page);
-      } else if (at.pathname === '/sign-in') {
-        met.push('sign in');
-        await leaving(page, page.getByRole('button', { name: 'Continue with the company account' }));
-      } else if (at.pathname === '/consent') {
-        met.push('consent');
-        await leaving(page, page.getByRole('button', { name: /^(Continue|Allow)$/ }));
-      } else {
-        throw new Error(`stopped at ${page.url()}: ${await page.innerText('body')}`);
-      }
-      if (met.length > 6) throw new Error(`went in circles: ${met}`);
-    }
-  } finally {
-    await page.close();
-  }
-}
-
-/** The provider's own forms: who it is, and that the gateway may know. */
-async function atProvider(page) {
-  while (page.url().startsWith(idp.issuer)) {
-    const login = page.locator('input[name=login]');
-    if (await login.count()) {
-      await login.fill('alice');
-      await page.locator('input[name=password]').fill('any');
-    }
-    await leaving(page, page.locator('button[type=submit]').first());
-  }
-}
-
-/** Presses a button and waits for the page that follows. */
-async function leaving(page, button) {
-  await Promise.all([page.waitForEvent('load'), button.click()]);
 }
 
 /** A client of ours around an SDK: it prints where to go, and at its end what it saw. */

@@ -15,3 +15,51 @@ export async function barriers(page) {
   const { violations } = await new AxeBuilder({ page }).withTags(tags).analyze();
   return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html}`));
 }
+
+/**
+ * What a person does in the browser until it is back at the client's `/callback`: signs in at the provider, and says yes.
+ * Gives the pages they met, the last address too as `met.end`.
+ */
+export async function signInBy(context, open, { port, idp, user }) {
+  const page = await context.newPage();
+  const met = [];
+  try {
+    await page.goto(open);
+    for (;;) {
+      const at = new URL(page.url());
+      if (at.pathname.endsWith('/callback') && at.port !== String(port)) return Object.assign(met, { end: at });
+      if (at.origin === idp.issuer) {
+        met.push('provider');
+        await atProvider(page, idp.issuer, user);
+      } else if (at.pathname === '/sign-in') {
+        met.push('sign in');
+        await leaving(page, page.getByRole('button', { name: 'Continue with the company account' }));
+      } else if (at.pathname === '/consent') {
+        met.push('consent');
+        await leaving(page, page.getByRole('button', { name: /^(Continue|Allow)$/ }));
+      } else {
+        throw new Error(`stopped at ${page.url()}: ${await page.innerText('body')}`);
+      }
+      if (met.length > 6) throw new Error(`went in circles: ${met}`);
+    }
+  } finally {
+    await page.close();
+  }
+}
+
+/** The provider's own forms: who it is, and that the gateway may know. */
+async function atProvider(page, issuer, user) {
+  while (page.url().startsWith(issuer)) {
+    const login = page.locator('input[name=login]');
+    if (await login.count()) {
+      await login.fill(user);
+      await page.locator('input[name=password]').fill('any');
+    }
+    await leaving(page, page.locator('button[type=submit]').first());
+  }
+}
+
+/** Presses a button and waits for the page that follows. */
+async function leaving(page, button) {
+  await Promise.all([page.waitForEvent('load'), button.click()]);
+}

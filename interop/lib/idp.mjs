@@ -12,7 +12,8 @@ const client = { id: 'interop-agent', redirect: 'http://127.0.0.1:9/callback' };
 
 /**
  * Starts the provider. Every resource may be asked for, and gets RFC 9068 tokens signed with ES256; with `opaque`, opaque
- * ones, which `opaque.clients` may ask about and which can be revoked; `clients` may sign people in.
+ * ones, which `opaque.clients` may ask about and which can be revoked; `clients` may sign people in. `grants` are the types
+ * that were used, and `remove` takes a person out, as an administrator of the company would.
  */
 export async function startIdp(port, { opaque, clients = [] } = {}) {
   const issuer = `http://localhost:${port}`;
@@ -59,6 +60,8 @@ export async function startIdp(port, { opaque, clients = [] } = {}) {
       },
     },
   });
+  const grants = [];
+  provider.on('grant.success', ({ oidc }) => grants.push(oidc.params.grant_type));
   const server = await new Promise((resolve) => {
     const listening = provider.listen(port, '127.0.0.1', () => resolve(listening));
   });
@@ -71,7 +74,8 @@ export async function startIdp(port, { opaque, clients = [] } = {}) {
       method: 'POST',
       body: new URLSearchParams({ token, client_id: client.id }),
     });
-  return { issuer, asked, revoke, signIn: (user, resource) => signIn(issuer, user, resource), stop: () => server.close() };
+  const remove = (user) => delete people[user];
+  return { issuer, asked, grants, remove, revoke, signIn: (user, resource) => signIn(issuer, user, resource), stop: () => server.close() };
 }
 
 /** What a browser does for a person: authorization code with PKCE, the login form, the consent form. */

@@ -27,14 +27,22 @@ pub(super) fn conformance(ground: &Ground) -> anyhow::Result<()> {
 
 /// Every real client against every real server, and against every one that asks in the middle of a call; one whose
 /// connection is cut; servers that verify who calls; people who sign in, also by real
-/// clients; opaque tokens.
+/// clients, and who are removed at their provider; opaque tokens.
 pub(super) fn interop(ground: &Ground) -> anyhow::Result<()> {
     build(ground)?;
     let (js, py) = (install::npm(ground)?, install::python(ground)?);
     let stage = stage(ground, &js)?;
-    for runner in
-        ["matrix", "conversations", "resuming", "identity", "pages", "accounts", "opaque", "signing-in"]
-    {
+    for runner in [
+        "matrix",
+        "conversations",
+        "resuming",
+        "identity",
+        "pages",
+        "accounts",
+        "opaque",
+        "signing-in",
+        "vouching",
+    ] {
         shell::run(
             node(&js)
                 .arg(stage.join(format!("interop/{runner}.mjs")))
