@@ -14,6 +14,7 @@ mod house {
     mod administration;
     mod agents;
     mod aside;
+    mod asking_again;
     mod authority;
     mod bad_requests;
     mod bad_servers;
