@@ -93,5 +93,8 @@ mod tests {
         let others =
             (0..=255).filter(|last| rate.admits(at(&format!("10.0.0.{last}")), 1, Timestamp(120_000)));
         assert_eq!(others.count(), 20);
+        // Where all have had theirs, nobody has any left, and in the next minute everybody has.
+        assert!(rate.is_spent(at("10.0.1.1"), "x", 1, Timestamp(120_000)));
+        assert!(!rate.is_spent(at("10.0.1.1"), "x", 1, Timestamp(180_000)));
     }
 }

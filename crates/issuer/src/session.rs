@@ -357,6 +357,11 @@ mod tests {
             revoke(&test.db, &Revocation::new(Kind::Session, &one.id, "operator"), now).await.unwrap();
             assert!(!bed.is_open(&first).await && bed.is_open(&second).await);
             bed.clock.advance(Duration::from_secs(10));
+            let tokens = Revocation::new(Kind::User, &bed.user, "operator")
+                .issued_before(Timestamp(1_005_000))
+                .sparing_grants();
+            revoke(&test.db, &tokens, now).await.unwrap();
+            assert!(bed.is_open(&second).await, "tokens alone");
             let of_user =
                 Revocation::new(Kind::User, &bed.user, "operator").issued_before(Timestamp(1_005_000));
             revoke(&test.db, &of_user, now).await.unwrap();

@@ -251,6 +251,12 @@ async fn proofs_of_a_client_cannot_be_tried_for_ever() {
     // Nobody else is kept out by it: neither other clients of that address nor this one from another.
     let (code, usual) = (world.code(&[]).await, ("grant_type", "refresh_token"));
     world.redeem(&code).await.tokens();
+    world.configure(|config| {
+        let shop = config.clients["shop"].clone();
+        config.clients.insert("mill".to_owned(), shop);
+    });
+    let mill = [usual, ("client_id", "mill"), ("client_secret", "s3cret+/: x")];
+    assert_eq!(world.form("/oauth/token", &mill).await.error(), "invalid_request");
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&right).finish();
     let request = Request::post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(send_from(&world.issuer, "198.51.100.7", request, &body).await.error(), "invalid_request");

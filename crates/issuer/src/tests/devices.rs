@@ -351,6 +351,10 @@ async fn an_agent_that_a_person_approves_acts_for_them_within_its_bounds() {
         assert!(answer.json().get("refresh_token").is_none());
         let consent = world.issuer.agent_consents().find("usr_alice", id, MCP).await.unwrap();
         assert_eq!(consent, Some(vec!["mcp:read".to_owned()]));
+        // Until the person takes it back.
+        assert!(world.issuer.withdraw_from_agent("acme", "usr_alice", id, "usr_alice").await.unwrap());
+        let grant = crate::grant::find(&world.issuer, got["grant_id"].as_str().unwrap()).await.unwrap();
+        assert!(grant.unwrap().revoked_at.is_some());
     }
 }
 

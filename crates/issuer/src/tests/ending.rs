@@ -56,6 +56,24 @@ async fn what_was_granted_in_a_session_ends_with_it_for_good() {
 }
 
 #[tokio::test]
+async fn a_session_that_ended_half_way_is_closed_and_can_be_ended_again() {
+    for world in World::each().await {
+        let one = session(&world, None).await;
+        let rename = async |text: &'static str| {
+            on!(world.test.db, pool => sqlx::query(text).execute(pool).await.map(drop)).unwrap();
+        };
+        let sessions = world.issuer.sessions();
+        rename("ALTER TABLE grants RENAME TO away").await;
+        assert!(world.issuer.end_session(&one, WHY).await.is_err());
+        rename("ALTER TABLE away RENAME TO grants").await;
+        assert!(sessions.of_user("usr_alice").await.unwrap().is_empty());
+        let known = sessions.by_id(&one.id).await.unwrap().unwrap();
+        world.issuer.end_session(&known, WHY).await.unwrap();
+        assert!(sessions.by_id(&one.id).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_signed_out_everywhere_keeps_nothing() {
     for world in World::each().await {
         let one = session(&world, None).await;
@@ -89,6 +107,25 @@ async fn what_ends_while_a_code_is_under_way_ends_the_code() {
         world.redeem(&code).await.tokens();
         world.issuer.people.set_active("usr_alice", false).await.unwrap();
         assert_eq!(world.redeem(&another).await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_a_replica_of_before_ends_with_what_may_have_ended_since() {
+    for world in World::each().await {
+        let begin = async || {
+            let begun = world.authorize(&[]).await;
+            let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap();
+            let approval = Approval { given_at: Timestamp(0), ..alice(world.clock.now()) };
+            let back = finish(&world.issuer, tx, Decision::Approved(approval)).await.unwrap();
+            parameter(&back, "code").unwrap()
+        };
+        out(&world, "usr_alice").await;
+        world.pass(601);
+        let (one, two) = (begin().await, begin().await);
+        world.redeem(&one).await.tokens();
+        out(&world, "usr_alice").await;
+        assert_eq!(world.redeem(&two).await.error(), "invalid_grant");
     }
 }
 
@@ -225,6 +262,37 @@ async fn introspection_knows_a_token_by_every_name_that_revokes_it() {
             assert_eq!(ask().await, false, "{kind:?} {id}");
             authn::revocations::lift(&world.test.db, &row, world.clock.now()).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_moment_after_a_revocation_is_taken_to_be_of_before_it() {
+    for world in World::each().await {
+        out(&world, "usr_alice").await;
+        world.pass(1);
+        let (soon, _) = world.tokens().await;
+        world.pass(2);
+        let (later, _) = world.tokens().await;
+        for (token, active) in [(&soon, false), (&later, true)] {
+            let asked = [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", token.as_str())];
+            assert_eq!(world.form("/oauth/introspect", &asked).await.json()["active"], active);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_believed_of_a_chain_that_is_longer_than_any_of_ours() {
+    let world = World::new().await;
+    let (access, _) = world.tokens().await;
+    for (depth, active) in [(6, true), (7, false)] {
+        let chain = (0..depth).fold(Value::Null, |act, at| match act {
+            Value::Null => json!({"sub": format!("agt_{at}")}),
+            act => json!({"sub": format!("agt_{at}"), "act": act}),
+        });
+        let claims = with(&claims(&access), &json!({"act": chain})).to_string();
+        let token = world.issuer.keys.sign("at+jwt", claims.as_bytes()).unwrap().token;
+        let asked = [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", token.as_str())];
+        assert_eq!(world.form("/oauth/introspect", &asked).await.json()["active"], active, "{depth}");
     }
 }
 

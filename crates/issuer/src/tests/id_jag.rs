@@ -154,7 +154,13 @@ async fn an_assertion_finds_the_person_by_the_claim_that_a_sign_in_does() {
             config.tenants = vec![Arc::new(acme)];
         });
         let with_oid = |jti: &str| house.sign(&with(&house.claims(jti), &json!({"oid": "o-1"})));
-        let got = claims(house.ask(&with_oid("a"), &[]).await.json()["access_token"].as_str().unwrap());
+        let issued = house.ask(&with_oid("a"), &[]).await.json();
+        let token = issued["access_token"].as_str().unwrap();
+        let got = claims(token);
+        // So does a logout.
+        assert_eq!(house.log_out("l1", &json!({"sub": "alice@corp", "oid": "o-1"})).await.status, 200);
+        let asked = [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", token)];
+        assert_eq!(house.world.form("/oauth/introspect", &asked).await.json()["active"], false);
         let people = &house.world.issuer.people;
         let person = people.known_as("acme", &house.idp.origin, "o-1").await.unwrap().unwrap();
         assert_eq!(got["sub"], person.id);
@@ -166,6 +172,21 @@ async fn an_assertion_finds_the_person_by_the_claim_that_a_sign_in_does() {
             "no `oid`"
         );
         assert_eq!(people.list("acme", "", 10).await.unwrap().len(), 2, "alice and this one");
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_out_at_their_provider_keeps_no_token_of_no_grant() {
+    for world in World::each().await {
+        let house = Enterprise::of(world).await;
+        let issued = house.ask(&house.sign(&house.claims("a")), &[]).await.json();
+        let token = issued["access_token"].as_str().unwrap();
+        let asked = [("client_id", "shop"), ("client_secret", "s3cret+/: x"), ("token", token)];
+        let ask = async || house.world.form("/oauth/introspect", &asked).await.json()["active"].clone();
+        house.world.pass(3);
+        assert_eq!(ask().await, true);
+        assert_eq!(house.log_out("l1", &json!({"sub": "alice@corp"})).await.status, 200);
+        assert_eq!(ask().await, false);
     }
 }
 

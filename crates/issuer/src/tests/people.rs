@@ -231,6 +231,35 @@ async fn a_password_is_set_from_the_page_of_its_link_and_ends_what_was_before_it
 }
 
 #[tokio::test]
+async fn whoever_knew_the_password_before_is_out_whatever_goes_on_meanwhile() {
+    // Signs somebody in with the password of before, at the last moment.
+    const MEANWHILE: &str = "CREATE TRIGGER meanwhile BEFORE UPDATE OF password ON local_accounts BEGIN
+        INSERT INTO browser_sessions (digest, id, user_id, tenant, auth_time, amr, created_at, seen_at, expires_at)
+            VALUES ('d', 'ses_meanwhile', NEW.user_id, 'acme', 0, '[]', 0, 0, 9000000000000); END";
+    let world = world().await;
+    let user = hatter(&world, "acme").await;
+    let run = async |text: &'static str| {
+        on!(world.test.db, pool => sqlx::query(text).execute(pool).await.map(drop)).unwrap();
+    };
+    let link = world.issuer.accounts.link(&user).await.unwrap();
+    let browser = Browser::default();
+    let form = hidden(&browser.get(&world, &format!("/sign-in/password?link={link}")).await);
+    let set = async || {
+        let password = "down the rabbit hole";
+        let pairs = [("form", form.as_str()), ("link", &link), ("password", password), ("again", password)];
+        browser.post(&world, "/sign-in/password", &pairs).await
+    };
+    // What cannot be ended uses no link up.
+    run("ALTER TABLE grants RENAME TO away").await;
+    assert_ne!(set().await.status, StatusCode::OK);
+    run("ALTER TABLE away RENAME TO grants").await;
+    run(MEANWHILE).await;
+    let done = set().await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    assert!(world.issuer.sessions().by_id("ses_meanwhile").await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn nobody_is_signed_out_by_a_form_that_is_not_their_own() {
     let world = world().await;
     let user = hatter(&world, "acme").await;
@@ -295,6 +324,35 @@ async fn a_client_that_says_something_else_of_itself_is_asked_about_again() {
     world.pass(60);
     let page = begin().await.0.text();
     assert!(page.contains("Your bank") && page.contains("has changed since"), "{page}");
+}
+
+#[tokio::test]
+async fn a_consent_that_is_taken_back_ends_the_codes_that_came_of_it() {
+    let world = world().await;
+    let (alice, redirect) = (Browser::of(&world, "usr_alice", "acme").await, "https://cli.example/cb");
+    let begin = async || {
+        let begun = world.authorize(&[("redirect_uri", redirect)]).await;
+        let tx = begun.location().strip_prefix("/sign-in?tx=").unwrap().to_owned();
+        (alice.get(&world, &format!("/consent?tx={tx}")).await, tx)
+    };
+    let (page, tx) = begin().await;
+    let form = hidden(&page);
+    let pairs = [("form", form.as_str()), ("tx", &tx), ("decision", "allow")];
+    let asked = alice.post(&world, "/consent", &pairs).await;
+    let unasked = begin().await.0;
+    for consent in world.issuer.consents().of_user("usr_alice").await.unwrap() {
+        world.issuer.withdraw("usr_alice", &consent.id, "usr_alice").await.unwrap().unwrap();
+    }
+    for back in [asked, unasked] {
+        let code = parameter(back.location(), "code").unwrap();
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "cli"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ];
+        assert_eq!(world.form("/oauth/token", &pairs).await.error(), "invalid_grant");
+    }
 }
 
 const SESSION: &str = "__Host-portunus-session";

@@ -118,6 +118,13 @@ async fn a_confidential_client_may_ask_about_its_own_refresh_token() {
     let (_, token) = world.form("/oauth/token", &pairs).await.tokens();
     let told = world.form("/oauth/introspect", &secret(&[("token", &token)])).await.json();
     assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("refresh_token")));
+    let row = Revocation::new(Kind::User, "usr_alice", "operator");
+    revoke(&world.test.db, &row, world.clock.now()).await.unwrap();
+    let told = world.form("/oauth/introspect", &secret(&[("token", &token)])).await.json();
+    assert_eq!(told, json!({"active": false}), "its person is revoked");
+    authn::revocations::lift(&world.test.db, &row, world.clock.now()).await.unwrap();
+    let told = world.form("/oauth/introspect", &secret(&[("token", &token)])).await.json();
+    assert_eq!(told["active"], true);
     world.pass(30 * 86_400);
     let told = world.form("/oauth/introspect", &secret(&[("token", &token)])).await.json();
     assert_eq!(told, json!({"active": false}));

@@ -1,6 +1,7 @@
 //! What is kept of a provider that is asked again, on both databases and by two replicas.
 
 use super::id_jag::{Enterprise, provider};
+use super::site::Site;
 use super::*;
 use crate::person::Arrival;
 use crate::sign_in::{ProviderConfig, Recheck, TenantConfig};
@@ -96,8 +97,19 @@ async fn a_provider_that_says_no_ends_its_person_and_one_that_is_gone_lets_nobod
         let refused = voucher::check(issuer, &user).await.unwrap_err();
         assert_eq!((refused.error, house.world.count("vouchers").await), ("invalid_grant", 0));
         assert!(house.world.record().contains("does not vouch"));
-        // Signed in again, at a provider that is taken out of the configuration since.
+        // Signed in again, at a provider whose name another has since: that one is told nothing.
         voucher::keep(issuer, &user, &arrival(&house), Some(TOKEN)).await.unwrap();
+        let elsewhere = Site::open().await;
+        let other = ProviderConfig { recheck: Some(Recheck::default()), ..provider(&elsewhere.origin) };
+        house.world.configure(|config| {
+            let providers = vec![Arc::new(other)];
+            let acme = TenantConfig { providers, ..TenantConfig::clone(&config.tenants[0]) };
+            config.tenants = vec![Arc::new(acme)];
+        });
+        house.world.pass(16 * 60);
+        assert_eq!(voucher::check(issuer, &user).await.unwrap_err().error, "invalid_grant");
+        assert_eq!(elsewhere.asked(), 0);
+        // Nor is anything believed of one that is taken out of the configuration.
         house.world.configure(|config| {
             let acme = TenantConfig { providers: Vec::new(), ..TenantConfig::clone(&config.tenants[0]) };
             config.tenants = vec![Arc::new(acme)];
@@ -124,6 +136,13 @@ async fn a_sign_in_without_a_token_goes_on_with_the_one_before_it_and_old_words_
         }
         issuer.tend().await.unwrap();
         assert_eq!(house.world.count("vouchers").await, 1);
+        // What was given for somebody else there is not what they are asked about with.
+        let renamed = Arrival { subject: "alice@new".into(), ..arrival(&house) };
+        voucher::keep(issuer, &user, &renamed, None).await.unwrap();
+        const NONE: &str = "SELECT COUNT(*) FROM vouchers WHERE token IS NULL";
+        let without: i64 =
+            on!(house.world.test.db, pool => sqlx::query_scalar(NONE).fetch_one(pool).await).unwrap();
+        assert_eq!(without, 1);
         house.world.pass(93 * 86_400);
         issuer.tend().await.unwrap();
         assert_eq!(house.world.count("vouchers").await, 0);

@@ -179,6 +179,14 @@ impl AdminBed {
         self.insert(text, &[]).await;
     }
 
+    /// What a query counts in the gateway's own database.
+    pub(crate) async fn count(&self, text: &'static str) -> i64 {
+        let db = self.db().await;
+        let count = on!(db, pool => sqlx::query_scalar(text).fetch_one(pool).await).unwrap();
+        db.close().await;
+        count
+    }
+
     async fn insert(&self, text: &'static str, values: &[&str]) {
         let db = self.db().await;
         on!(db, pool => {

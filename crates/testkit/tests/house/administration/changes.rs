@@ -119,6 +119,18 @@ async fn anothers_token_with_the_id_of_a_person_of_ours_is_not_theirs() {
             assert_eq!(problem(&reply), (404, "PTN-2122".to_owned()), "{path}: {}", reply.text());
         }
     }
+    // Nor are they of anybody else of the tenant.
+    let bob = bed.person("acme").await;
+    let who = bed.someone(&bob, "acme", "reader");
+    for path in [
+        format!("sessions/{session}"),
+        format!("consents/{consent}"),
+        format!("grants/{grant}"),
+        format!("agent-consents/{agent}"),
+    ] {
+        let reply = bed.ask(&who, &Method::DELETE, &format!("/me/{path}"), None).await;
+        assert_eq!(problem(&reply), (404, "PTN-2122".to_owned()), "{path}: {}", reply.text());
+    }
     let who = bed.someone("another", "acme", "reader");
     for path in ["sessions", "consents", "grants", "agent-consents"] {
         let own = good(&bed.get(&who, &format!("/me/{path}")).await);
@@ -165,6 +177,8 @@ async fn a_change_of_a_person_ends_tokens_only_if_they_say_something_else_now() 
     assert_eq!(rows().await, 0);
     assert_eq!(change(json!({"roles": ["reader"]})).await["roles"], json!(["reader"]));
     assert_eq!(rows().await, 1);
+    // Whoever refreshes is read anew, and nobody is signed out.
+    assert_eq!(bed.count("SELECT COUNT(*) FROM revocations WHERE spares_grants").await, 1);
 }
 
 #[tokio::test]
