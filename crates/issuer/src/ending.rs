@@ -79,7 +79,7 @@ impl Issuer {
             .because(why.reason);
         revoke(&self.db, &row, now).await?;
         self.sign_out_everywhere(tenant, user, why).await?;
-        Ok(voucher::forget(self, user).await?)
+        Ok(voucher::forget(self, user, now).await?)
     }
 
     /// Takes a person's consent to a client back and revokes every grant made by it; `by` is who does it. `None` if there

@@ -12,7 +12,8 @@ pub(crate) struct Rate(Mutex<Minute>);
 #[derive(Default)]
 struct Minute {
     number: i64,
-    all: u32,
+    /// Of all addresses, by what is counted.
+    sums: HashMap<Box<str>, u32>,
     counts: HashMap<(IpAddr, Box<str>), u32>,
 }
 
@@ -21,9 +22,9 @@ impl Rate {
     pub(crate) fn is_spent(&self, address: IpAddr, what: &str, most: u32, now: Timestamp) -> bool {
         let minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (network(address), what.into());
-        // Where nothing more is counted, nobody can be told from whoever has had all.
+        // Where no more of it is counted, nobody can be told from whoever has had all.
         minute.number == now.0.div_euclid(60_000)
-            && (minute.all >= most.saturating_mul(SHARES)
+            && (minute.sums.get(what).is_some_and(|sum| *sum >= most.saturating_mul(SHARES))
                 || minute.counts.get(&key).is_some_and(|count| *count >= most))
     }
 
@@ -40,16 +41,18 @@ impl Rate {
         if minute.number != number {
             *minute = Minute { number, ..Minute::default() };
         }
-        // The sum bounds the table, too.
-        if minute.all >= most.saturating_mul(SHARES) {
+        // The sums bound the table, too.
+        let Minute { sums, counts, .. } = &mut *minute;
+        let sum = sums.entry(what.into()).or_default();
+        if *sum >= most.saturating_mul(SHARES) {
             return false;
         }
-        let count = minute.counts.entry((network(address), what.into())).or_default();
+        let count = counts.entry((network(address), what.into())).or_default();
         if *count >= most {
             return false;
         }
+        *sum += 1;
         *count += 1;
-        minute.all += 1;
         true
     }
 }
@@ -93,8 +96,8 @@ mod tests {
         let others =
             (0..=255).filter(|last| rate.admits(at(&format!("10.0.0.{last}")), 1, Timestamp(120_000)));
         assert_eq!(others.count(), 20);
-        // Where all have had theirs, nobody has any left, and in the next minute everybody has.
-        assert!(rate.is_spent(at("10.0.1.1"), "x", 1, Timestamp(120_000)));
-        assert!(!rate.is_spent(at("10.0.1.1"), "x", 1, Timestamp(180_000)));
+        // What has been had in all is spent for everybody, and nothing else is.
+        assert!(rate.is_spent(at("198.51.100.1"), "", 1, Timestamp(120_000)));
+        assert!(!rate.is_spent(at("198.51.100.1"), "x", 1, Timestamp(120_000)));
     }
 }

@@ -24,7 +24,6 @@ mod provider;
 pub use config::{ClientAuth, Overage, ProviderConfig, Recheck, TenantConfig};
 pub use departure::LIFE as AWAY;
 pub use doctor::{Examination, Finding, Report, Verdict, examine};
-pub(crate) use federation::Again;
 pub use federation::{Arrived, Departed, Federation, Returned, SignInError};
 pub use id_token::IdTokenError;
 pub(crate) use id_token::is_of_directory;

@@ -5,6 +5,8 @@ CREATE TABLE vouchers (
     provider     TEXT NOT NULL,
     issuer       TEXT NOT NULL,
     subject      TEXT NOT NULL,
+    -- Our client id there: a token is good for the client that got it.
+    client       TEXT NOT NULL,
     -- The provider's refresh token, sealed; none if it gave none.
     token        {{bytes}},
     -- When it last said that the person is one of its own.

@@ -41,7 +41,10 @@ pub(crate) async fn authenticate(
     }
     let client = known(issuer, &id).await?;
     let verified = verify(issuer, &client, proof).await;
-    if is_secret && verified.as_ref().is_err_and(|error| error.error == "invalid_client") {
+    if is_secret
+        && client.method == Method::Secret
+        && verified.as_ref().is_err_and(|error| error.error == "invalid_client")
+    {
         issuer.failures.admits_one(address, &id, FAILURES, now);
     }
     verified.map(|()| client)

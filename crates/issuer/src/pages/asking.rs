@@ -1,10 +1,12 @@
 //! The client behind a request, as pages show it and as consent weighs it.
 
 use super::Fault;
+use super::sign_in::CLOCKS;
 use crate::Issuer;
 use crate::authorize::{self, Transaction};
 use crate::client::{self, Client, Kind};
 use crate::consent::Asked;
+use crate::session::Session;
 use model::Code;
 
 /// A client's request.
@@ -43,6 +45,14 @@ impl Asking {
         let transaction = authorize::look(issuer, id).await?.ok_or(Fault::of(Code::REQUEST_GONE))?;
         let client = client::find(issuer, &transaction.client).await?;
         Ok(Self { transaction, client })
+    }
+
+    /// Whether somebody is signed in as freshly as the client wants. SECURITY: a session that was opened since, by a sign-in
+    /// at the provider of before, is none that was asked for
+    /// (test: `a_sign_in_of_long_ago_is_none_that_was_asked_for_again`).
+    pub(super) fn takes(&self, session: &Session) -> bool {
+        let (again, since) = (self.transaction.sign_in_again, self.transaction.created_at);
+        !again || (session.opened_at >= since && session.auth_time.after(CLOCKS) >= since)
     }
 
     /// What consent is about.

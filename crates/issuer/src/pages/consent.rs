@@ -1,11 +1,10 @@
 //! The consent page: the one place where a person lets a client act (MCP, security best practices, CD-1 to CD-5).
 
 use super::asking::Asking;
-use super::sign_in::{CLOCKS, finish, login_required, query_form, refuse, turn_back};
+use super::sign_in::{finish, login_required, query_form, refuse, turn_back};
 use super::{Fault, Visitor, form_token, go, is_ours, page, read_form, visitor, words};
 use crate::authorize::{Approval, Decision};
 use crate::consent::{Asked, Needed, Why, needed};
-use crate::session::Session;
 use crate::{Issuer, OauthError};
 use askama::Template;
 use axum::body::Bytes;
@@ -84,11 +83,7 @@ async fn fresh_visitor(
     asking: &Asking,
 ) -> Result<Option<Visitor>, Fault> {
     let found = visitor(issuer, headers).await?;
-    let (again, since) = (asking.transaction.sign_in_again, asking.transaction.created_at);
-    // SECURITY: a session that was opened since, by a sign-in at the provider of before, is none that was asked for
-    // (test: `a_sign_in_of_long_ago_is_none_that_was_asked_for_again`).
-    let is_fresh = |session: &Session| session.opened_at >= since && session.auth_time.after(CLOCKS) >= since;
-    Ok(found.filter(|visitor| !again || is_fresh(&visitor.session)))
+    Ok(found.filter(|visitor| asking.takes(&visitor.session)))
 }
 
 fn consent_page(

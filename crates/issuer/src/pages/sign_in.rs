@@ -5,7 +5,7 @@ use super::fault::account_code;
 use super::{Fault, Next, form_token, go, is_ours, page, read_form, visitor};
 use crate::authorize::{self, Decision, FinishError};
 use crate::person::{AccountError, Person};
-use crate::session::{Cookie, Opening, Session};
+use crate::session::{Cookie, Opening};
 use crate::sign_in::{Arrived, Returned, SignInError, TenantConfig};
 use crate::{Form, Issuer, OauthError, secret_text, voucher};
 use askama::Template;
@@ -69,11 +69,8 @@ pub(super) async fn show(
     let signed_in = visitor(&issuer, &headers).await?;
     if let Next::Transaction(id) = &next {
         let asking = Asking::of(&issuer, id).await?;
-        let again = asking.transaction.sign_in_again;
-        let since = asking.transaction.created_at;
-        let is_fresh = |session: &Session| !again || session.opened_at >= since;
         match signed_in {
-            Some(visitor) if is_fresh(&visitor.session) => return Ok(go(&next.path(), [])),
+            Some(visitor) if asking.takes(&visitor.session) => return Ok(go(&next.path(), [])),
             _ if asking.transaction.ask_nothing => {
                 return turn_back(&issuer, id, &asking, login_required()).await;
             }

@@ -1,9 +1,9 @@
 //! Who is looking at a page.
 
 use super::Fault;
-use crate::Issuer;
 use crate::person::Person;
 use crate::session::{Cookie, Session};
+use crate::{Issuer, voucher};
 use axum::http::HeaderMap;
 
 /// Somebody who is signed in in this browser.
@@ -22,6 +22,12 @@ pub(crate) async fn visitor(issuer: &Issuer, headers: &HeaderMap) -> Result<Opti
     // A tenant that is configured no longer has nobody.
     if desk.tenant(&session.tenant).is_none() {
         return Ok(None);
+    }
+    // Whom their provider does not vouch for is nobody, and signs in there.
+    match voucher::check(issuer, &session.user, session.auth_time).await {
+        Ok(()) => {}
+        Err(error) if error.error == "invalid_grant" => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
     let Some(person) = issuer.people.find(&session.user).await? else { return Ok(None) };
     Ok(Some(Visitor { session, person, cookie }))

@@ -45,6 +45,9 @@ pub enum RedeemError {
     /// There is no ID token in the answer.
     #[error("the provider's answer holds no `id_token`; is `openid` among the scopes?")]
     NoIdToken,
+    /// There is no access token in the answer to a refresh token.
+    #[error("the provider's answer holds no `access_token`")]
+    NoAccessToken,
     /// We could not sign the assertion.
     #[error("the assertion for the provider could not be signed")]
     Assertion(#[from] vault::VaultError),
@@ -81,7 +84,9 @@ pub(crate) async fn renew(
 ) -> Result<Renewed, RedeemError> {
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", token)];
     let request = request(&provider.config, metadata, &pairs, keys, dice, now)?;
-    ask(provider, metadata, request).await
+    let renewed = ask(provider, metadata, request).await?;
+    // RFC 6749 §5.1: without one it is no answer.
+    if renewed.access_token.is_none() { Err(RedeemError::NoAccessToken) } else { Ok(renewed) }
 }
 
 /// The form, and the `Authorization` header if there is one.
@@ -115,6 +120,9 @@ async fn ask(
         error => RedeemError::Provider(error),
     })?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+    if let Some(error) = text("error") {
+        return Err(RedeemError::Refused(super::id_token::error_word(&error).to_owned()));
+    }
     Ok(Renewed {
         id_token: text("id_token"),
         access_token: text("access_token"),

@@ -1,7 +1,7 @@
 //! Leaving for a provider, and coming back from it.
 
 use super::claims::{self, ClaimsError};
-use super::code::{self, RedeemError, Redeemed};
+use super::code::{self, RedeemError, Redeemed, Renewed};
 use super::departure::{Departure, Departures, Ticket};
 use super::fetch::FetchError;
 use super::id_token::{self, Expected, IdTokenError, OpenError};
@@ -61,14 +61,6 @@ pub struct Arrived {
     pub refresh_token: Option<String>,
     /// Where the browser goes on to.
     pub next: String,
-}
-
-/// That a provider still vouches for somebody.
-pub(crate) struct Again {
-    /// What it says of them now, if it says it.
-    pub(crate) read: Option<claims::Read>,
-    /// What it is asked with next time, if that is another.
-    pub(crate) refresh_token: Option<String>,
 }
 
 /// A sign-in did not come about. For the record and for pages: nothing of a token is in its texts.
@@ -140,6 +132,11 @@ impl SignInError {
             Self::Another => true,
             _ => false,
         }
+    }
+
+    /// Whether the provider, or something of ours, could not be reached.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Provider(_) | Self::Storage(_) | Self::Redeem(RedeemError::Provider(_)))
     }
 }
 
@@ -314,32 +311,34 @@ impl Federation {
         Ok(Arrived { arrival, opening, refresh_token: tokens.refresh_token, next: departure.next })
     }
 
-    /// Asks a provider whether it still vouches for whom it knows by `subject`, with the refresh token that it gave.
+    /// Uses a provider's refresh token. What comes back has to be kept before anything is made of it.
     ///
     /// # Errors
-    /// [`SignInError`]; [`SignInError::is_no`] tells whether it said no.
+    /// [`SignInError`]; [`SignInError::is_no`] tells whether the provider said no.
+    pub(crate) async fn renew(&self, provider: &Provider, token: &str) -> Result<Renewed, SignInError> {
+        let metadata = provider.metadata().await?;
+        let now = self.clock.now();
+        Ok(code::renew(provider, &metadata, token, &self.keys, self.dice.as_ref(), now).await?)
+    }
+
+    /// What a provider says now of whom it knows by `subject`, in what its refresh token brought; `None` where it brought no
+    /// ID token (OpenID Connect Core §12.2 leaves that open).
+    ///
+    /// # Errors
+    /// As above.
     pub(crate) async fn again(
         &self,
         provider: &Provider,
         subject: &str,
-        token: &str,
-    ) -> Result<Again, SignInError> {
+        renewed: &Renewed,
+    ) -> Result<Option<claims::Read>, SignInError> {
+        let Some(id_token) = &renewed.id_token else { return Ok(None) };
         let metadata = provider.metadata().await?;
-        let now = self.clock.now();
-        let renewed = code::renew(provider, &metadata, token, &self.keys, self.dice.as_ref(), now).await?;
-        let read = match &renewed.id_token {
-            None => None,
-            Some(id_token) => {
-                let given = (id_token.as_str(), renewed.access_token.as_deref());
-                let claims = self.vouched(provider, &metadata, given, None).await?;
-                Some(claims::read(&claims, &provider.config)?)
-            }
-        };
+        let given = (id_token.as_str(), renewed.access_token.as_deref());
+        let claims = self.vouched(provider, &metadata, given, None).await?;
+        let read = claims::read(&claims, &provider.config)?;
         // SECURITY: OpenID Connect Core §12.2 (test: `a_provider_that_vouches_for_another_ends_what_was_there`).
-        if read.as_ref().is_some_and(|read| read.subject != subject) {
-            return Err(SignInError::Another);
-        }
-        Ok(Again { read, refresh_token: renewed.refresh_token })
+        if read.subject == subject { Ok(Some(read)) } else { Err(SignInError::Another) }
     }
 
     /// The claims that the provider vouches for: the ID token's, and what userinfo adds to them.

@@ -7,6 +7,7 @@ use model::{Clock, Timestamp};
 use net::egress::{Client, Rule};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -61,12 +62,15 @@ pub(crate) struct Provider {
     clock: Arc<dyn Clock>,
     /// Whoever waits for a fetch under way takes what it brought.
     metadata: Mutex<Option<(Timestamp, Arc<Metadata>)>>,
+    /// When it could last not be had, in milliseconds.
+    failed_at: AtomicI64,
     keys: Mutex<Option<(Timestamp, Arc<KeySet>)>>,
 }
 
 impl Provider {
     pub(crate) fn new(config: Arc<ProviderConfig>, egress: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { config, egress, clock, metadata: Mutex::new(None), keys: Mutex::new(None) }
+        let failed_at = AtomicI64::new(i64::MIN);
+        Self { config, egress, clock, metadata: Mutex::new(None), failed_at, keys: Mutex::new(None) }
     }
 
     /// Its metadata, at most ten minutes old; while it cannot be had, the last good one of the last day.
@@ -78,6 +82,14 @@ impl Provider {
         {
             return Ok(Arc::clone(metadata));
         }
+        // One that is away is not looked for by each in turn: whoever waits here would wait for all before.
+        let failed = Timestamp(self.failed_at.load(Ordering::Relaxed));
+        if let Some((at, metadata)) = &*kept
+            && now.since(*at) < LAST_GOOD
+            && now.since(failed) < RETRY
+        {
+            return Ok(Arc::clone(metadata));
+        }
         match self.discover().await {
             Ok(found) => {
                 let found = Arc::new(found);
@@ -86,6 +98,7 @@ impl Provider {
             }
             Err(error) => match &*kept {
                 Some((at, metadata)) if now.since(*at) < LAST_GOOD => {
+                    self.failed_at.store(now.0, Ordering::Relaxed);
                     tracing::warn!(issuer = %self.config.issuer, %error, "the provider's metadata is the last good one");
                     Ok(Arc::clone(metadata))
                 }
@@ -218,6 +231,8 @@ fn is_web(address: &str, rule: Rule) -> bool {
 
 /// How long metadata and keys are used without a look.
 const FRESH: Duration = Duration::from_secs(600);
+/// How long one that could not be had is not looked for again, while an older one is good.
+const RETRY: Duration = Duration::from_secs(30);
 /// How long they are used while the provider is down.
 const LAST_GOOD: Duration = Duration::from_secs(24 * 3600);
 /// The least time between two fetches for unknown keys.

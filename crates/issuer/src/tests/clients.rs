@@ -248,7 +248,7 @@ async fn proofs_of_a_client_cannot_be_tried_for_ever() {
     }
     let right = [("grant_type", "refresh_token"), ("client_id", "shop"), ("client_secret", "s3cret+/: x")];
     assert_eq!(world.form("/oauth/token", &right).await.status, 429);
-    // Nobody else is kept out by it: neither other clients of that address nor this one from another.
+    // Nor what is guessed of clients that have no secret; and nobody else is kept out by it: neither other clients of that address nor this one from another.
     let (code, usual) = (world.code(&[]).await, ("grant_type", "refresh_token"));
     world.redeem(&code).await.tokens();
     world.configure(|config| {

@@ -15,6 +15,7 @@ pub(super) struct Site {
     pub(super) origin: String,
     pages: Arc<Mutex<HashMap<String, Page>>>,
     asked: Arc<Mutex<u32>>,
+    pause: Arc<Mutex<std::time::Duration>>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -27,20 +28,27 @@ impl Site {
         let pages: Arc<Mutex<HashMap<String, Page>>> = Arc::default();
         let asked: Arc<Mutex<u32>> = Arc::default();
         let (shown, count) = (Arc::clone(&pages), Arc::clone(&asked));
+        let pause: Arc<Mutex<std::time::Duration>> = Arc::default();
+        let before = Arc::clone(&pause);
         let answer = move |request: Request<Incoming>, _| {
             *count.lock().unwrap() += 1;
+            let pause = *before.lock().unwrap();
             let page = shown.lock().unwrap().get(request.uri().path()).cloned();
             let (status, header, body) = page.unwrap_or((404, None, String::new()));
             let mut response = Response::builder().status(status);
             if let Some((name, value)) = header {
                 response = response.header(name, value);
             }
-            std::future::ready(response.body(Body::full(body)).unwrap())
+            let response = response.body(Body::full(body)).unwrap();
+            async move {
+                tokio::time::sleep(pause).await;
+                response
+            }
         };
         let serving = tokio::spawn(async move {
             listener.serve(answer, std::future::pending::<()>()).await;
         });
-        Self { origin, pages, asked, serving }
+        Self { origin, pages, asked, pause, serving }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -49,6 +57,11 @@ impl Site {
 
     pub(super) fn put(&self, path: &str, page: (u16, Option<(&'static str, String)>, String)) {
         self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    /// From now on it takes so long to answer.
+    pub(super) fn pauses(&self, pause: std::time::Duration) {
+        *self.pause.lock().unwrap() = pause;
     }
 
     pub(super) fn asked(&self) -> u32 {

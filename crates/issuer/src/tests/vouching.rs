@@ -8,6 +8,8 @@ use crate::sign_in::{ProviderConfig, Recheck, TenantConfig};
 use crate::voucher;
 
 const TOKEN: &str = "rt-of-the-provider";
+/// When everybody signed in.
+const SINCE: Timestamp = Timestamp(1_800_000_000_000);
 
 /// A house whose provider is asked again, and a person of it who signed in just now.
 async fn house(world: World, token: Option<&str>) -> (Enterprise, String) {
@@ -48,16 +50,16 @@ async fn two_replicas_ask_a_provider_once() {
         let (house, user) = house(world, Some(TOKEN)).await;
         let other = house.world.replica().await;
         other.reload(Config::clone(&house.world.issuer.config()));
-        voucher::check(&house.world.issuer, &user).await.unwrap();
+        voucher::check(&house.world.issuer, &user, SINCE).await.unwrap();
         // Nothing but that it still takes the token.
         answers(&house, 200, &json!({"access_token": "at", "refresh_token": "rt-2"}));
         house.world.pass(2 * 3600);
         let before = house.idp.asked();
         let issuer = &house.world.issuer;
         let (one, two, three) = tokio::join!(
-            voucher::check(issuer, &user),
-            voucher::check(&other, &user),
-            voucher::check(&other, &user)
+            voucher::check(issuer, &user, SINCE),
+            voucher::check(&other, &user, SINCE),
+            voucher::check(&other, &user, SINCE)
         );
         assert!([one, two, three].iter().all(Result::is_ok));
         // Its metadata, at most twice, and one question.
@@ -80,21 +82,26 @@ async fn a_provider_that_says_no_ends_its_person_and_one_that_is_gone_lets_nobod
         let (house, user) = house(world, Some(TOKEN)).await;
         let issuer = &house.world.issuer;
         // A word about us, and none at all.
-        for (status, answer) in
-            [(401, json!({"error": "invalid_client"})), (503, json!({})), (200, json!([]))]
-        {
+        let words = [
+            (401, json!({"error": "invalid_client"})),
+            (503, json!({"error": "invalid_grant"})),
+            (200, json!({"status": "maintenance"})),
+        ];
+        for (status, answer) in words {
             answers(&house, status, &answer);
             house.world.pass(16 * 60);
-            if status == 401 {
-                voucher::check(issuer, &user).await.unwrap();
-            } else {
-                drop(voucher::check(issuer, &user).await);
-            }
+            voucher::check(issuer, &user, SINCE).await.unwrap();
         }
-        assert!(issuer.people.find(&user).await.unwrap().unwrap().is_active);
+        // Past the grace it is told apart whether it is away, or says what cannot be used.
+        house.world.pass(16 * 60);
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "invalid_grant");
         house.world.pass(60);
+        answers(&house, 503, &json!({}));
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "temporarily_unavailable");
+        assert!(issuer.people.find(&user).await.unwrap().unwrap().is_active);
+        house.world.pass(120);
         answers(&house, 400, &json!({"error": "invalid_grant"}));
-        let refused = voucher::check(issuer, &user).await.unwrap_err();
+        let refused = voucher::check(issuer, &user, SINCE).await.unwrap_err();
         assert_eq!((refused.error, house.world.count("vouchers").await), ("invalid_grant", 0));
         assert!(house.world.record().contains("does not vouch"));
         // Signed in again, at a provider whose name another has since: that one is told nothing.
@@ -107,18 +114,18 @@ async fn a_provider_that_says_no_ends_its_person_and_one_that_is_gone_lets_nobod
             config.tenants = vec![Arc::new(acme)];
         });
         house.world.pass(16 * 60);
-        assert_eq!(voucher::check(issuer, &user).await.unwrap_err().error, "invalid_grant");
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "invalid_grant");
         assert_eq!(elsewhere.asked(), 0);
         // Nor is anything believed of one that is taken out of the configuration.
         house.world.configure(|config| {
             let acme = TenantConfig { providers: Vec::new(), ..TenantConfig::clone(&config.tenants[0]) };
             config.tenants = vec![Arc::new(acme)];
         });
-        assert_eq!(voucher::check(issuer, &user).await.unwrap_err().error, "invalid_grant");
-        // Whoever signed in elsewhere is not asked about there.
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "invalid_grant");
+        // A provider that is not asked leaves nothing to ask with.
         voucher::keep(issuer, &user, &arrival(&house), Some(TOKEN)).await.unwrap();
-        voucher::check(issuer, &user).await.unwrap();
         assert_eq!(house.world.count("vouchers").await, 0);
+        voucher::check(issuer, &user, SINCE).await.unwrap();
     }
 }
 
@@ -132,7 +139,7 @@ async fn a_sign_in_without_a_token_goes_on_with_the_one_before_it_and_old_words_
         answers(&house, 200, &json!({"access_token": "at"}));
         for _ in 0..3 {
             house.world.pass(3600);
-            voucher::check(issuer, &user).await.unwrap();
+            voucher::check(issuer, &user, SINCE).await.unwrap();
         }
         issuer.tend().await.unwrap();
         assert_eq!(house.world.count("vouchers").await, 1);
@@ -143,8 +150,67 @@ async fn a_sign_in_without_a_token_goes_on_with_the_one_before_it_and_old_words_
         let without: i64 =
             on!(house.world.test.db, pool => sqlx::query_scalar(NONE).fetch_one(pool).await).unwrap();
         assert_eq!(without, 1);
-        house.world.pass(93 * 86_400);
+        house.world.pass(368 * 86_400);
         issuer.tend().await.unwrap();
         assert_eq!(house.world.count("vouchers").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_for_another_is_not_lost_by_what_fails_after_it() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let issuer = &house.world.issuer;
+        let kept = async || {
+            const KEPT: &str = "SELECT token FROM vouchers";
+            let kept: Vec<u8> =
+                on!(house.world.test.db, pool => sqlx::query_scalar(KEPT).fetch_one(pool).await).unwrap();
+            kept
+        };
+        let before = kept().await;
+        house.world.pass(20 * 60);
+        answers(&house, 200, &json!({"access_token": "at", "refresh_token": "rt-2", "id_token": "x.y.z"}));
+        voucher::check(issuer, &user, SINCE).await.unwrap();
+        assert_ne!(kept().await, before, "the next one is kept, although it is not known what it says");
+        // It is no word of the provider's all the same.
+        house.world.pass(41 * 60);
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "invalid_grant");
+        assert_eq!(house.world.count("vouchers").await, 1, "nor is anybody ended by it");
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_sign_in_of_before_is_nothing_about_the_one_since() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let issuer = &house.world.issuer;
+        house.world.pass(20 * 60);
+        // The provider takes so long that the person has signed in again when it says no.
+        answers(&house, 400, &json!({"error": "invalid_grant"}));
+        house.idp.pauses(Duration::from_millis(400));
+        let asked = async { voucher::check(issuer, &user, SINCE).await };
+        let signed_in = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            voucher::keep(issuer, &user, &arrival(&house), Some("rt-new")).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(asked, signed_in);
+        answer.unwrap();
+        assert_eq!(house.world.count("vouchers").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn whoever_signed_in_before_providers_were_asked_again_signs_in_once_more() {
+    for world in World::each().await {
+        let (house, user) = house(world, None).await;
+        let issuer = &house.world.issuer;
+        const GONE: &str = "DELETE FROM vouchers";
+        on!(house.world.test.db, pool => sqlx::query(GONE).execute(pool).await.map(drop)).unwrap();
+        house.world.pass(59 * 60);
+        voucher::check(issuer, &user, SINCE).await.unwrap();
+        house.world.pass(60);
+        assert_eq!(voucher::check(issuer, &user, SINCE).await.unwrap_err().error, "invalid_grant");
+        // Whoever has an account of ours has no provider.
+        voucher::check(issuer, "usr_alice", SINCE).await.unwrap();
     }
 }

@@ -29,7 +29,10 @@ pub(super) async fn refresh(issuer: &Issuer, client: &Client, form: &Form) -> Re
         ));
     }
     if let Some(user) = &grant.user {
-        voucher::check(issuer, user).await?;
+        // One that was used before is on its way to its successor, or to the end of its grant.
+        if presented.is_current(issuer.now()) {
+            voucher::check(issuer, user, grant.auth_time.unwrap_or(grant.created_at)).await?;
+        }
         // SECURITY: the person as they are now: what was taken away does not come back by a refresh, and a disabled
         // person gets nothing (test: `a_refresh_reads_the_person_anew`).
         let person = issuer.people.find(user).await?.filter(|person| person.is_active);

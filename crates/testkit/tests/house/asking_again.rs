@@ -56,6 +56,8 @@ async fn a_sign_in_of_long_ago_is_none_that_was_asked_for_again() {
     let aside = house.leave(&other, &other.get("/sign-in").await).await;
     assert_eq!(other.get(&aside).await.location(), "/connections");
     assert_eq!(other.get(&asked.replace("/sign-in?", "/consent?")).await.location(), asked);
+    let page = other.get(&asked).await;
+    assert!(page.text().contains("Continue with Acme ID"), "{}", page.text());
     // It does now.
     house.idp.vouches_plainly();
     let back = house.leave(&browser, &browser.get(&at).await).await;

@@ -171,3 +171,17 @@ async fn of_many_refreshes_at_once_one_asks_the_provider() {
     }
     assert_eq!(house.idp.asked_again(), 1);
 }
+
+#[tokio::test]
+async fn nobody_goes_on_by_new_codes_whom_their_provider_does_not_vouch_for() {
+    let house = house().await;
+    let browser = house.browser();
+    house.token(&browser).await;
+    house.time.advance(LATER);
+    house.idp.says_no(Some("invalid_grant"));
+    // Signed in and allowed before: it would have been a code at once.
+    let at = house.begin(&browser, "app", APP, "").await;
+    let page = browser.get(&at).await;
+    assert!(page.text().contains("Continue with Acme ID"), "{} {}", page.location(), page.text());
+    assert_eq!(house.idp.asked_again(), 1);
+}
