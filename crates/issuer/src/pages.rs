@@ -25,7 +25,7 @@ pub(crate) use fault::Fault;
 pub(crate) use form_token::{form_token, is_ours};
 pub(crate) use next::Next;
 pub(crate) use reply::{go, page, read_form};
-pub(crate) use visitor::{Visitor, visitor};
+pub(crate) use visitor::{Visitor, bearer, visitor};
 
 use crate::Issuer;
 use axum::Router;

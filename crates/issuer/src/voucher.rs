@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use ledger::{About, Event, What};
 use model::{Code, Timestamp};
 use rows::Voucher;
+use std::sync::Arc;
 use std::time::Duration;
 use storage::StorageError;
 
@@ -56,8 +57,8 @@ pub(crate) async fn check(issuer: &Issuer, user: &str, since: Timestamp) -> Resu
             if !is_over {
                 return Ok(());
             }
-        } else if rows::begin(issuer, user, &voucher, now).await? {
-            let answer = Question::of(issuer, user, &voucher).ask().await;
+        } else if let Some(turn) = rows::begin(issuer, user, &voucher, now).await? {
+            let answer = Question::of(issuer, Arc::clone(&desk), user, &voucher, turn).ask().await;
             return taken(issuer, user, &voucher, answer, is_over).await;
         }
         tokio::time::sleep(WAIT).await;
@@ -71,8 +72,10 @@ pub(crate) async fn check(issuer: &Issuer, user: &str, since: Timestamp) -> Resu
 async fn unheard(issuer: &Issuer, user: &str, since: Timestamp) -> Result<(), OauthError> {
     let desk = issuer.desk();
     for (tenant, name) in rows::providers_of(issuer, user).await? {
-        let Ok(provider) = desk.federation.provider(&tenant, &name) else { continue };
-        if provider.config.recheck.is_some_and(|recheck| issuer.now().since(since) >= recheck.grace) {
+        let providers = desk.tenant(&tenant).map(|tenant| tenant.providers.as_slice()).unwrap_or_default();
+        let asked = providers.iter().filter(|provider| provider.issuer == name);
+        let grace = asked.filter_map(|provider| provider.recheck).map(|recheck| recheck.grace).min();
+        if grace.is_some_and(|grace| issuer.now().since(since) >= grace) {
             return Err(refused("the provider is to be asked again, and gave nothing to ask it with"));
         }
     }
@@ -90,10 +93,6 @@ async fn taken(
     match answer {
         Answer::Vouched => Ok(()),
         Answer::No(said) => {
-            // Whoever signed in meanwhile has another word of the provider's.
-            if !rows::take(issuer, user, voucher).await? {
-                return Ok(());
-            }
             let by = format!("provider {}", voucher.provider);
             let why = Why { by: &by, reason: "the provider does not vouch for them any more" };
             issuer.note_after(Event {

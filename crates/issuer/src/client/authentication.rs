@@ -30,8 +30,8 @@ pub(crate) async fn authenticate(
 ) -> Result<Client, OauthError> {
     let (address, now) = (peer.address.ip(), issuer.now());
     let (id, proof) = read(headers, form)?;
-    // SECURITY: the secrets of a client are not tried one after the other, and whoever tries keeps nobody out but those who
-    // show a secret of that client from the same address (test: `proofs_of_a_client_cannot_be_tried_for_ever`).
+    // SECURITY: the secrets of a client are not tried one after the other, and whoever tries keeps no other client out, and that
+    // one only from the same address or when twenty of them try (test: `proofs_of_a_client_cannot_be_tried_for_ever`).
     let is_secret = matches!(proof, Proof::Secret(_));
     if is_secret && issuer.failures.is_spent(address, &id, FAILURES, now) {
         return Err(limited("too many failed proofs; wait a minute"));

@@ -1,7 +1,7 @@
 //! A person's own page: which clients they let act, and the button that ends it.
 
 use super::sign_in::query_form;
-use super::{Fault, form_token, go, is_ours, page, read_form, visitor, words};
+use super::{Fault, bearer, form_token, go, is_ours, page, read_form, words};
 use crate::Issuer;
 use crate::client;
 use crate::grant::{self, Filter, Grant, Why};
@@ -44,7 +44,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let Some(visitor) = visitor(&issuer, &headers).await? else {
+    let Some(visitor) = bearer(&issuer, &headers).await? else {
         return Ok(go("/sign-in?next=%2Fconnections", []));
     };
     let gone = query_form(query)?.get("gone").is_some();
@@ -123,7 +123,7 @@ pub(super) async fn withdraw(
     body: Bytes,
 ) -> Result<Response, Fault> {
     let form = read_form(&issuer, &headers, &body)?;
-    let visitor = visitor(&issuer, &headers).await?.ok_or(Fault::of(Code::FORM_REFUSED))?;
+    let visitor = bearer(&issuer, &headers).await?.ok_or(Fault::of(Code::FORM_REFUSED))?;
     if !is_ours(form.get("form"), &visitor.cookie, PURPOSE) {
         return Err(Fault::of(Code::FORM_REFUSED));
     }

@@ -2,7 +2,7 @@
 
 use super::asking::Asking;
 use super::fault::account_code;
-use super::{Fault, Next, form_token, go, is_ours, page, read_form, visitor};
+use super::{Fault, Next, bearer, form_token, go, is_ours, page, read_form, visitor};
 use crate::authorize::{self, Decision, FinishError};
 use crate::person::{AccountError, Person};
 use crate::session::{Cookie, Opening};
@@ -66,7 +66,8 @@ pub(super) async fn show(
 ) -> Result<Response, Fault> {
     let form = query_form(query)?;
     let next = Next::of(&form).ok_or(Fault::of(Code::NO_SUCH_PAGE))?;
-    let signed_in = visitor(&issuer, &headers).await?;
+    // While one's provider is away, one may still sign in at another.
+    let signed_in = visitor(&issuer, &headers).await.unwrap_or_default();
     if let Next::Transaction(id) = &next {
         let asking = Asking::of(&issuer, id).await?;
         match signed_in {
@@ -312,7 +313,7 @@ async fn enter(
         desk.sessions.forget(&session.id).await?;
         return Err(error.into());
     }
-    if let Some(before) = visitor(issuer, headers).await? {
+    if let Some(before) = bearer(issuer, headers).await? {
         desk.sessions.close(&before.session.id).await?;
     }
     let cookies = [

@@ -1,6 +1,6 @@
 //! Signing out.
 
-use super::{Fault, form_token, go, is_ours, page, read_form, visitor};
+use super::{Fault, bearer, form_token, go, is_ours, page, read_form};
 use crate::Issuer;
 use crate::grant::Why;
 use crate::session::Cookie;
@@ -21,7 +21,7 @@ struct Page<'a> {
 
 /// `GET /sign-out`: asks, so that no link of somebody else's signs anybody out.
 pub(super) async fn show(State(issuer): State<Arc<Issuer>>, headers: HeaderMap) -> Result<Response, Fault> {
-    let visitor = visitor(&issuer, &headers).await?;
+    let visitor = bearer(&issuer, &headers).await?;
     let token = visitor.as_ref().map(|visitor| form_token(&visitor.cookie, PURPOSE)).unwrap_or_default();
     let person = visitor.as_ref().map(|visitor| visitor.name());
     Ok(page(&Page { person, form: &token }, StatusCode::OK, ""))
@@ -34,7 +34,7 @@ pub(super) async fn sign_out(
     body: Bytes,
 ) -> Result<Response, Fault> {
     let form = read_form(&issuer, &headers, &body)?;
-    if let Some(visitor) = visitor(&issuer, &headers).await? {
+    if let Some(visitor) = bearer(&issuer, &headers).await? {
         if !is_ours(form.get("form"), &visitor.cookie, PURPOSE) {
             return Err(Fault::of(Code::FORM_REFUSED));
         }

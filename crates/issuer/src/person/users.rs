@@ -199,6 +199,30 @@ impl People {
         Ok(person(row.ok_or(PersonError::Unknown)?)?)
     }
 
+    /// Takes up what a provider says of somebody when it is asked again: name and e-mail where it says them, roles and groups.
+    /// What a sign-in said since `began` is newer, and stays.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub(crate) async fn hear(
+        &self,
+        id: &str,
+        (name, email): (Option<&str>, Option<&str>),
+        roles: &[String],
+        groups: &[String],
+        began: Timestamp,
+    ) -> Result<(), StorageError> {
+        const HEAR: &str =
+            "UPDATE users SET name = COALESCE($1, name), email = COALESCE($2, email), roles = $3,
+            member_of = $4 WHERE id = $5 AND (last_sign_in_at IS NULL OR last_sign_in_at < $6)";
+        let (roles, groups) = (list(roles), list(groups));
+        on!(self.db, pool => {
+            sqlx::query(HEAR).bind(name).bind(email).bind(&roles).bind(&groups).bind(id).bind(began.0)
+                .execute(pool).await.map(drop)
+        })?;
+        Ok(())
+    }
+
     /// Says what somebody is called and may do; for local accounts, since a provider's say so at each sign-in.
     ///
     /// # Errors

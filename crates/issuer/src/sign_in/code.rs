@@ -45,8 +45,8 @@ pub enum RedeemError {
     /// There is no ID token in the answer.
     #[error("the provider's answer holds no `id_token`; is `openid` among the scopes?")]
     NoIdToken,
-    /// There is no access token in the answer to a refresh token.
-    #[error("the provider's answer holds no `access_token`")]
+    /// There is neither access token nor ID token in the answer to a refresh token.
+    #[error("the provider's answer holds no token")]
     NoAccessToken,
     /// We could not sign the assertion.
     #[error("the assertion for the provider could not be signed")]
@@ -84,9 +84,7 @@ pub(crate) async fn renew(
 ) -> Result<Renewed, RedeemError> {
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", token)];
     let request = request(&provider.config, metadata, &pairs, keys, dice, now)?;
-    let renewed = ask(provider, metadata, request).await?;
-    // RFC 6749 §5.1: without one it is no answer.
-    if renewed.access_token.is_none() { Err(RedeemError::NoAccessToken) } else { Ok(renewed) }
+    ask(provider, metadata, request).await
 }
 
 /// The form, and the `Authorization` header if there is one.

@@ -136,7 +136,13 @@ impl SignInError {
 
     /// Whether the provider, or something of ours, could not be reached.
     pub(crate) fn is_away(&self) -> bool {
-        matches!(self, Self::Provider(_) | Self::Storage(_) | Self::Redeem(RedeemError::Provider(_)))
+        const LATER: [&str; 2] = ["temporarily_unavailable", "server_error"];
+        match self {
+            Self::Provider(_) | Self::Storage(_) => true,
+            Self::Redeem(RedeemError::Refused(word)) => LATER.contains(&word.as_str()),
+            Self::Redeem(RedeemError::Provider(_) | RedeemError::Assertion(_)) => true,
+            _ => false,
+        }
     }
 }
 
@@ -311,14 +317,26 @@ impl Federation {
         Ok(Arrived { arrival, opening, refresh_token: tokens.refresh_token, next: departure.next })
     }
 
+    /// A provider that can be asked again now, by its metadata.
+    ///
+    /// # Errors
+    /// [`SignInError::Provider`].
+    pub(crate) async fn ready(&self, provider: &Provider) -> Result<Arc<Metadata>, SignInError> {
+        Ok(provider.metadata_unless_busy().await?)
+    }
+
     /// Uses a provider's refresh token. What comes back has to be kept before anything is made of it.
     ///
     /// # Errors
     /// [`SignInError`]; [`SignInError::is_no`] tells whether the provider said no.
-    pub(crate) async fn renew(&self, provider: &Provider, token: &str) -> Result<Renewed, SignInError> {
-        let metadata = provider.metadata().await?;
+    pub(crate) async fn renew(
+        &self,
+        provider: &Provider,
+        metadata: &Metadata,
+        token: &str,
+    ) -> Result<Renewed, SignInError> {
         let now = self.clock.now();
-        Ok(code::renew(provider, &metadata, token, &self.keys, self.dice.as_ref(), now).await?)
+        Ok(code::renew(provider, metadata, token, &self.keys, self.dice.as_ref(), now).await?)
     }
 
     /// What a provider says now of whom it knows by `subject`, in what its refresh token brought; `None` where it brought no
@@ -332,7 +350,14 @@ impl Federation {
         subject: &str,
         renewed: &Renewed,
     ) -> Result<Option<claims::Read>, SignInError> {
-        let Some(id_token) = &renewed.id_token else { return Ok(None) };
+        let Some(id_token) = &renewed.id_token else {
+            // RFC 6749 §5.1: without either it is no answer.
+            return if renewed.access_token.is_some() {
+                Ok(None)
+            } else {
+                Err(RedeemError::NoAccessToken.into())
+            };
+        };
         let metadata = provider.metadata().await?;
         let given = (id_token.as_str(), renewed.access_token.as_deref());
         let claims = self.vouched(provider, &metadata, given, None).await?;

@@ -34,6 +34,9 @@ pub enum ProviderError {
     /// A document did not come.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Its metadata is being looked for, or could not be had a moment ago.
+    #[error("its metadata is being looked for, or could not be had a moment ago")]
+    Busy,
     /// Metadata of somebody else.
     #[error("the metadata at {url} is of the issuer {found:?}, and not of {expected:?}")]
     OtherIssuer {
@@ -102,9 +105,24 @@ impl Provider {
                     tracing::warn!(issuer = %self.config.issuer, %error, "the provider's metadata is the last good one");
                     Ok(Arc::clone(metadata))
                 }
-                _ => Err(error),
+                _ => {
+                    self.failed_at.store(now.0, Ordering::Relaxed);
+                    Err(error)
+                }
             },
         }
+    }
+
+    /// The same for whoever can do without: not while another looks for it, nor a moment after it could not be had.
+    pub(crate) async fn metadata_unless_busy(&self) -> Result<Arc<Metadata>, ProviderError> {
+        let Ok(kept) = self.metadata.try_lock() else { return Err(ProviderError::Busy) };
+        let is_known = kept.is_some();
+        drop(kept);
+        let failed = Timestamp(self.failed_at.load(Ordering::Relaxed));
+        if !is_known && self.clock.now().since(failed) < RETRY {
+            return Err(ProviderError::Busy);
+        }
+        self.metadata().await
     }
 
     /// Looks for the metadata in both of its places.

@@ -14,7 +14,7 @@ type Page = (u16, Option<(&'static str, String)>, String);
 pub(super) struct Site {
     pub(super) origin: String,
     pages: Arc<Mutex<HashMap<String, Page>>>,
-    asked: Arc<Mutex<u32>>,
+    asked: Arc<Mutex<HashMap<String, u32>>>,
     pause: Arc<Mutex<std::time::Duration>>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -26,12 +26,12 @@ impl Site {
         let listener = Listener::bind(config, None).await.unwrap();
         let origin = format!("http://{}", listener.address().unwrap());
         let pages: Arc<Mutex<HashMap<String, Page>>> = Arc::default();
-        let asked: Arc<Mutex<u32>> = Arc::default();
+        let asked: Arc<Mutex<HashMap<String, u32>>> = Arc::default();
         let (shown, count) = (Arc::clone(&pages), Arc::clone(&asked));
         let pause: Arc<Mutex<std::time::Duration>> = Arc::default();
         let before = Arc::clone(&pause);
         let answer = move |request: Request<Incoming>, _| {
-            *count.lock().unwrap() += 1;
+            *count.lock().unwrap().entry(request.uri().path().to_owned()).or_default() += 1;
             let pause = *before.lock().unwrap();
             let page = shown.lock().unwrap().get(request.uri().path()).cloned();
             let (status, header, body) = page.unwrap_or((404, None, String::new()));
@@ -65,7 +65,12 @@ impl Site {
     }
 
     pub(super) fn asked(&self) -> u32 {
-        *self.asked.lock().unwrap()
+        self.asked.lock().unwrap().values().sum()
+    }
+
+    /// How often a path was asked for.
+    pub(super) fn asked_for(&self, path: &str) -> u32 {
+        self.asked.lock().unwrap().get(path).copied().unwrap_or_default()
     }
 
     /// From now on nobody answers.

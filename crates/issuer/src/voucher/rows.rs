@@ -77,36 +77,27 @@ pub(super) async fn find(issuer: &Issuer, user: &str) -> Result<Option<Voucher>,
     Ok(on!(issuer.db, pool => sqlx::query_as(FIND).bind(user).fetch_optional(pool).await)?)
 }
 
-/// The tenant and the name of every provider that somebody signed in at.
+/// The tenant and the issuer of every provider that somebody signed in at.
 pub(super) async fn providers_of(issuer: &Issuer, user: &str) -> Result<Vec<(String, String)>, StorageError> {
-    const FIND: &str = "SELECT tenant, provider FROM user_identities WHERE user_id = $1";
+    const FIND: &str = "SELECT tenant, issuer FROM user_identities WHERE user_id = $1";
     Ok(on!(issuer.db, pool => sqlx::query_as(FIND).bind(user).fetch_all(pool).await)?)
 }
 
-/// Takes the turn to ask: many providers take a refresh token once.
+/// Takes the turn to ask, until the moment that it returns: many providers take a refresh token once.
 pub(super) async fn begin(
     issuer: &Issuer,
     user: &str,
     voucher: &Voucher,
     now: Timestamp,
-) -> Result<bool, StorageError> {
+) -> Result<Option<Timestamp>, StorageError> {
     const BEGIN: &str = "UPDATE vouchers SET asking_until = $1
         WHERE user_id = $2 AND asking_until <= $3 AND vouched_at = $4";
+    let turn = now.after(ASKING);
     let begun = on!(issuer.db, pool => {
-        let begin = sqlx::query(BEGIN).bind(now.after(ASKING).0).bind(user).bind(now.0);
+        let begin = sqlx::query(BEGIN).bind(turn.0).bind(user).bind(now.0);
         begin.bind(voucher.vouched_at).execute(pool).await.map(|done| done.rows_affected())
     })?;
-    Ok(begun == 1)
-}
-
-/// Takes the row that was asked about away; `false` if there is another by now.
-pub(super) async fn take(issuer: &Issuer, user: &str, voucher: &Voucher) -> Result<bool, StorageError> {
-    const TAKE: &str = "DELETE FROM vouchers WHERE user_id = $1 AND vouched_at = $2";
-    let taken = on!(issuer.db, pool => {
-        let take = sqlx::query(TAKE).bind(user).bind(voucher.vouched_at);
-        take.execute(pool).await.map(|done| done.rows_affected())
-    })?;
-    Ok(taken == 1)
+    Ok((begun == 1).then_some(turn))
 }
 
 /// Deletes what no grant can stand on any more.
@@ -122,7 +113,7 @@ pub(super) fn place(user: &str) -> String {
     format!("voucher {user}")
 }
 
-/// How long one turn to ask lasts: longer than metadata, token, keys and userinfo may take together.
-const ASKING: Duration = Duration::from_secs(90);
+/// How long one turn to ask lasts: longer than token, keys and userinfo may take together.
+pub(super) const ASKING: Duration = Duration::from_secs(90);
 /// Longer than the longest grant that may be configured.
 const KEPT_MS: i64 = 367 * 24 * 3600 * 1000;

@@ -185,3 +185,28 @@ async fn nobody_goes_on_by_new_codes_whom_their_provider_does_not_vouch_for() {
     assert!(page.text().contains("Continue with Acme ID"), "{} {}", page.location(), page.text());
     assert_eq!(house.idp.asked_again(), 1);
 }
+
+#[tokio::test]
+async fn whoever_is_nobody_by_now_can_still_end_what_they_have() {
+    let house = house_with(|setup, idp| {
+        let mut provider = provider(idp);
+        provider["recheck"] = json!({"every": "5m", "grace": "20m"});
+        setup.set(&["authorization_server", "tenants", "acme", "providers"], json!([provider]))
+    })
+    .await;
+    let (browser, other) = (house.browser(), house.browser());
+    let token = house.token(&browser).await;
+    house.idp.down(true);
+    house.time.advance(Duration::from_secs(21 * 60));
+    assert_eq!(browser.get(&house.begin(&browser, "app", APP, "").await).await.status, 200, "signs in again");
+    let page = browser.get("/connections").await;
+    assert!(page.text().contains("The App"), "{}", page.text());
+    let form = browser.get("/sign-out").await.field("form");
+    assert_eq!(browser.post("/sign-out", &[("form", &form)]).await.status, 303);
+    house.idp.down(false);
+    house.time.advance(Duration::from_secs(31));
+    // Whoever signs in elsewhere brings nothing of it back.
+    house.token(&other).await;
+    assert!(!house.is_signed_in(&browser).await);
+    assert_eq!(house.refresh(&token).await.json()["error"], "invalid_grant");
+}
