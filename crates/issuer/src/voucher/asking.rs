@@ -66,31 +66,30 @@ impl Question {
     pub(super) async fn ask(self) -> Answer {
         let provider = self.voucher.provider.clone();
         let asked = tokio::spawn(async move {
-            let done = self.exchange().await;
-            let stands = match &done {
-                Ok(()) => false,
-                Err(error) if error.is_no() => self.refused().await,
-                Err(_) => {
+            match self.exchange().await {
+                Ok(()) => Answer::Vouched,
+                Err(error) if error.is_no() => match self.refused().await {
+                    Ok(true) => Answer::No(error.to_string()),
+                    // Whoever signed in meanwhile has another word of the provider's.
+                    Ok(false) => Answer::Vouched,
+                    // It stays with its turn, and is asked about again after it.
+                    Err(_) => Answer::Away,
+                },
+                Err(error) => {
                     self.pause().await;
-                    false
+                    tracing::warn!(
+                        provider,
+                        error = &error as &dyn std::error::Error,
+                        "a provider does not say whether it still vouches for a person"
+                    );
+                    if error.is_away() { Answer::Away } else { Answer::Unusable }
                 }
-            };
-            (done, stands)
+            }
         });
-        let error = match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok((Ok(()), _))) => return Answer::Vouched,
-            Ok(Ok((Err(error), true))) => return Answer::No(error.to_string()),
-            // Whoever signed in meanwhile has another word of the provider's.
-            Ok(Ok((Err(error), false))) if error.is_no() => return Answer::Vouched,
-            Ok(Ok((Err(error), false))) => error,
-            Ok(Err(_)) | Err(_) => return Answer::Away,
-        };
-        tracing::warn!(
-            provider,
-            error = &error as &dyn std::error::Error,
-            "a provider does not say whether it still vouches for a person"
-        );
-        if error.is_away() { Answer::Away } else { Answer::Unusable }
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Answer::Away,
+        }
     }
 
     async fn exchange(&self) -> Result<(), SignInError> {
@@ -160,16 +159,15 @@ impl Question {
 
     /// The provider said no: from now on it was last heard too long ago, so that a no which nobody waited for, or by which
     /// not all was ended, is heard again at the next look. `false` if it was about a sign-in of before.
-    async fn refused(&self) -> bool {
+    async fn refused(&self) -> Result<bool, StorageError> {
         const REFUSED: &str = "UPDATE vouchers SET vouched_at = $1, asking_until = 0
             WHERE user_id = $2 AND vouched_at = $3";
         let before = self.voucher.vouched_at;
         let done = on!(self.db, pool => {
             let refused = sqlx::query(REFUSED).bind(before.saturating_sub(LONGEST_GRACE_MS)).bind(&self.user);
             refused.bind(before).execute(pool).await.map(|done| done.rows_affected())
-        });
-        // A row that could not be written stays with its turn, and is asked about again after it.
-        done.is_ok_and(|rows| rows == 1)
+        })?;
+        Ok(done == 1)
     }
 
     async fn vouched(&self, now: Timestamp) -> Result<(), StorageError> {
