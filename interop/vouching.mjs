@@ -100,6 +100,8 @@ const [alice, bob] = [await refresh(early), await refresh(tokens.bob)];
 check('whoever is there still goes on', alice.access_token, alice);
 check('the provider was asked', idp.grants.filter((type) => type === 'refresh_token').length === 1, idp.grants);
 check('whoever was removed does not', bob.error === 'invalid_grant' && /does not vouch/.test(bob.error_description), bob);
+// What is revoked is refused within a second.
+await setTimeout(1_000);
 const [hers, his] = [await initialize(alice), await initialize(tokens.bob)];
 check('her token is good', hers === 200, hers);
 check('nor is his token of before', his === 401, his);
