@@ -9,6 +9,7 @@
 //!
 //! A value's way: [`client`] says who asks, [`authorize`] takes the request to a person and ends in a code,
 //! [`token`] turns what proves a grant into tokens, [`grant`] keeps what was granted.
+//! What ends with what is in `ending`; whether a provider still stands behind a person, in `voucher`.
 
 pub mod agent;
 pub mod authorize;

@@ -171,7 +171,12 @@ async fn decide(
         return Err(Fault::of(Code::FORM_REFUSED));
     }
     if allows {
-        of_our_tenant(issuer, visitor, letters).await?;
+        let asked = of_our_tenant(issuer, visitor, letters).await?;
+        // The consent first: an agent that is let in at once finds it.
+        if asked.client.starts_with("agt_") {
+            let user = &visitor.session.user;
+            issuer.agent_consents().give(user, &asked.client, &asked.resource, &asked.scopes).await?;
+        }
     }
     let approval = allows.then(|| Approval {
         user: visitor.session.user.clone(),
@@ -180,14 +185,6 @@ async fn decide(
         auth_time: visitor.session.auth_time,
         given_at: issuer.now(),
     });
-    // The consent first: an agent that is let in at once finds it.
-    if allows
-        && let Some(asked) =
-            issuer.devices().waiting(letters).await?.filter(|asked| asked.client.starts_with("agt_"))
-    {
-        let user = &visitor.session.user;
-        issuer.agent_consents().give(user, &asked.client, &asked.resource, &asked.scopes).await?;
-    }
     let decided = issuer.devices().decide(letters, approval.as_ref()).await?;
     let asked = decided.ok_or_else(|| Fault::of(Code::DEVICE_REFUSED))?;
     let what = if allows { What::ConsentGiven } else { What::ConsentRefused };
@@ -209,15 +206,15 @@ async fn decide(
     Ok(page(&Done { title, said }, StatusCode::OK, ""))
 }
 
-/// An agent of another organisation acts for nobody of this one.
-async fn of_our_tenant(issuer: &Issuer, visitor: &Visitor, letters: &str) -> Result<(), Fault> {
+/// What waits under a code. An agent of another organisation acts for nobody of this one.
+async fn of_our_tenant(issuer: &Issuer, visitor: &Visitor, letters: &str) -> Result<Asked, Fault> {
     let asked = issuer.devices().waiting(letters).await?.ok_or_else(|| Fault::of(Code::DEVICE_REFUSED))?;
     if !asked.client.starts_with("agt_") {
-        return Ok(());
+        return Ok(asked);
     }
     let agent = issuer.agents().find(&asked.client).await?;
     match agent.filter(|agent| agent.tenant == visitor.session.tenant && agent.is_active(issuer.now())) {
-        Some(_) => Ok(()),
+        Some(_) => Ok(asked),
         None => Err(Fault::of(Code::DEVICE_REFUSED).saying("The agent is not one of your organisation's.")),
     }
 }
