@@ -280,3 +280,27 @@ async fn what_a_provider_said_before_a_sign_in_does_not_take_its_place() {
         assert_eq!((person.roles.as_slice(), person.name.as_str()), (&roles[..], "Alice"));
     }
 }
+
+#[tokio::test]
+async fn a_question_that_has_lost_its_turn_shows_no_token() {
+    for world in World::each().await {
+        let (house, user) = house(world, Some(TOKEN)).await;
+        let issuer = &house.world.issuer;
+        house.world.pass(20 * 60);
+        answers(&house, 200, &json!({"access_token": "at"}));
+        house.idp.pauses(Duration::from_millis(400));
+        let before = house.idp.asked();
+        let first = async { voucher::check(issuer, &user, SINCE).await };
+        let second = async {
+            // The first waits for the provider's metadata until its turn is over.
+            while house.idp.asked() == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            house.world.pass(91);
+            voucher::check(issuer, &user, SINCE).await
+        };
+        let (one, two) = tokio::join!(first, second);
+        assert!(one.is_ok() && two.is_ok());
+        assert_eq!(house.idp.asked_for("/token"), 0);
+    }
+}
